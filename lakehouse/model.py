@@ -1,0 +1,284 @@
+"""A SQL file and its header become a Model; models become a graph in the order they must run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Literal, get_args
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.optimizer.scope import traverse_scope
+
+from lakehouse.errors import ModelError
+from lakehouse.names import LAYERS, TABLE_NAME, Layer, TableName
+from lakehouse.project import ENGINES
+
+Update = Literal["replace", "by_key", "by_partition"]
+Transform = Literal["identity", "year", "month", "day", "hour"]
+READABLE: dict[str, tuple[str, ...]] = {
+    "bronze": ("source",),
+    "silver": ("bronze", "silver"),
+    "gold": ("silver", "gold"),
+    "analysis": ("silver", "gold"),
+}
+HEADER_LINE = re.compile(r"--\s?(?P<text>.*)")
+HEADER_KEY = re.compile(r"(?P<key>[a-z_]+):\s+(?P<value>.+)")
+PARTITION = re.compile(r"(?:(?P<transform>year|month|day|hour)\((?P<of>\w+)\)|(?P<column>\w+))")
+
+
+@dataclass(frozen=True)
+class PartitionField:
+    """One field of the table's partition spec, in Iceberg's terms."""
+
+    transform: Transform
+    column: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """One SELECT and what its header says of the table it makes."""
+
+    name: TableName
+    path: Path
+    sql: str
+    description: str
+    reads: tuple[str, ...]
+    key: tuple[str, ...] = ()
+    partition_by: tuple[PartitionField, ...] = ()
+    update: Update = "replace"
+    owner: str | None = None
+    engine: str | None = None
+    changes: str | None = None
+    fingerprint: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A query of `queries/analysis`: not kept, asked."""
+
+    name: str
+    path: Path
+    sql: str
+    description: str
+    reads: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelGraph:
+    """All models of a project, in the order they must run: every model after what it reads."""
+
+    models: Mapping[TableName, Model]
+
+    def __iter__(self) -> Iterable[Model]:  # type: ignore[override]
+        return iter(self.models.values())
+
+    def layer(self, layer: Layer) -> list[Model]:
+        return [m for m in self.models.values() if m.name.layer == layer]
+
+    def downstream(self, name: TableName) -> set[TableName]:
+        """Every table that depends on `name`, directly or not."""
+        found: set[TableName] = set()
+        for model in self.models.values():
+            if any(str(name) == r or any(str(f) == r for f in found) for r in model.reads):
+                found.add(model.name)
+        return found
+
+    def upstream(self, names: Iterable[TableName]) -> set[TableName]:
+        """Every table that one of `names` depends on, directly or not, and `names` themselves."""
+        found = set(names)
+        for model in reversed(list(self.models.values())):
+            if model.name in found:
+                found |= {n for n in self.models if str(n) in model.reads}
+        return found
+
+    def select(self, tables: Iterable[str]) -> list[Model]:
+        """The models that `tables` name ("orders" in every layer, "gold.orders" in one) and what those depend on.
+
+        Raises:
+            ModelError: a name that no model has.
+        """
+        wanted: set[TableName] = set()
+        for table in tables:
+            found = {n for n in self.models if table in (str(n), n.table)}
+            if not found:
+                raise ModelError(f"No model makes {table!r}. {_suggest(table, [str(n) for n in self.models])}")
+            wanted |= found
+        keep = self.upstream(wanted) if wanted else set(self.models)
+        return [m for n, m in self.models.items() if n in keep]
+
+
+def load_graph(queries: Path) -> ModelGraph:
+    """Read every model of `queries/{bronze,silver,gold}` and order them.
+
+    Raises:
+        ModelError: a file that does not parse, a header that says what does not exist, a table nobody makes, a cycle.
+    """
+    models = {m.name: m for layer in LAYERS for path in sorted((queries / layer).glob("*.sql")) for m in [_load(path, layer)]}
+    if not models:
+        raise ModelError(f"No model in {queries}. A model is a file queries/<layer>/<table>.sql with one SELECT in it.")
+    by_text = {str(n): n for n in models}
+    sorter: TopologicalSorter[TableName] = TopologicalSorter()
+    for model in models.values():
+        reads = [r for r in model.reads if not r.startswith("source.")]
+        for read in reads:
+            if read not in by_text:
+                raise ModelError(f"{model.path}: reads {read}, which no model makes. {_suggest(read, list(by_text))}")
+        sorter.add(model.name, *(by_text[r] for r in reads))
+    try:
+        order = list(sorter.static_order())
+    except CycleError as e:
+        ring = " → ".join(str(n) for n in e.args[1])
+        raise ModelError(f"Models read each other in a circle: {ring}. Break it: one of them must read less.") from e
+    rank = {n: (LAYERS.index(n.layer), i) for i, n in enumerate(order)}
+    return ModelGraph({n: models[n] for n in sorted(models, key=lambda n: rank[n])})
+
+
+def load_questions(queries: Path) -> list[Question]:
+    """Every query of `queries/analysis`, by name.
+
+    Raises:
+        ModelError: a file that does not parse or reads what an analysis may not.
+    """
+    questions = []
+    for path in sorted((queries / "analysis").glob("*.sql")):
+        sql, description, _ = _split(path)
+        questions.append(Question(path.stem, path, sql, description, _reads(path, sql, "analysis")))
+    return questions
+
+
+def _load(path: Path, layer: Layer) -> Model:
+    if not TABLE_NAME.fullmatch(path.stem):
+        raise ModelError(f"{path}: a table's name has lower-case letters, digits and underscores only; rename the file.")
+    sql, description, header = _split(path)
+    reads = _reads(path, sql, layer)
+    model = Model(TableName(layer, path.stem), path, sql, description, reads)
+    return _with_header(model, header)
+
+
+def _split(path: Path) -> tuple[str, str, dict[str, tuple[int, str]]]:
+    """The SELECT, the description, and the header's keys with their line numbers."""
+    text = path.read_text(encoding="utf-8")
+    description: list[str] = []
+    header: dict[str, tuple[int, str]] = {}
+    lines = text.splitlines()
+    body = 0
+    for number, line in enumerate(lines, 1):
+        match = HEADER_LINE.fullmatch(line.strip())
+        if match is None:
+            break
+        body = number
+        key = HEADER_KEY.fullmatch(match["text"].strip())
+        if key is None:
+            description.append(match["text"].strip())
+        else:
+            header[key["key"]] = (number, key["value"].strip())
+    sql = "\n" * body + "\n".join(lines[body:]).rstrip()
+    return sql, " ".join(description).strip(), header
+
+
+def _reads(path: Path, sql: str, layer: str) -> tuple[str, ...]:
+    tree = _parse(path, sql)
+    found: dict[str, None] = {}
+    for scope in traverse_scope(tree):
+        for source in scope.sources.values():
+            if isinstance(source, exp.Table):
+                found[_checked_read(path, source, layer)] = None
+    if not found:
+        raise ModelError(f"{path}: reads no table. A {layer} query reads {' or '.join(READABLE[layer])} tables.")
+    return tuple(found)
+
+
+def _parse(path: Path, sql: str) -> exp.Query:
+    # PostgreSQL runs bronze models; everything after is Athena's dialect, whichever engine executes it.
+    dialect = "postgres" if path.parent.name == "bronze" else "athena"
+    try:
+        trees = [t for t in sqlglot.parse(sql, dialect=dialect) if t is not None]
+    except (ParseError, TokenError) as e:
+        detail = e.errors[0] if isinstance(e, ParseError) and e.errors else {}
+        where = f"{path}:{detail.get('line', 1)}:{detail.get('col', 1)}"
+        what = detail.get("description") or str(e).splitlines()[0]
+        raise ModelError(f"{where}: not valid SQL: {what} near {detail.get('highlight', '')!r}.") from e
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+        kinds = ", ".join(t.key.upper() for t in trees) or "nothing"
+        raise ModelError(f"{path}: must be one SELECT and nothing else; found {kinds}. The toolkit adds the rest.")
+    return trees[0]
+
+
+def _checked_read(path: Path, table: exp.Table, layer: str) -> str:
+    name = f"{table.db}.{table.name}" if table.db else table.name
+    if table.db not in READABLE[layer]:
+        where = f"{path}:{table.this.meta.get('line', 1)}"
+        valid = " or ".join(f"{r}.<table>" for r in READABLE[layer])
+        raise ModelError(f"{where}: reads {name!r}. A {layer} query reads {valid}.")
+    return name
+
+
+def _with_header(model: Model, header: Mapping[str, tuple[int, str]]) -> Model:
+    values: dict[str, object] = {}
+    for key, (number, text) in header.items():
+        if key not in HEADER_PARSERS:
+            valid = ", ".join(HEADER_PARSERS)
+            hint = _suggest(key, list(HEADER_PARSERS))
+            raise ModelError(f"{model.path}:{number}: unknown header key {key!r}. {hint} Valid: {valid}.")
+        try:
+            values[key] = HEADER_PARSERS[key](text)
+        except ValueError as e:
+            raise ModelError(f"{model.path}:{number}: {key}: {e}.") from e
+    if values.get("update") == "by_key" and not values.get("key"):
+        raise ModelError(f"{model.path}: update: by_key needs a key. Add the line: -- key: <columns>.")
+    if values.get("update") == "by_partition" and not values.get("partition_by"):
+        raise ModelError(f"{model.path}: update: by_partition needs partition_by. Add the line: -- partition_by: month(<column>).")
+    text = "\n".join([model.sql.strip(), *(f"{k}: {v[1]}" for k, v in sorted(header.items()) if k in REBUILDS)])
+    fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    return Model(model.name, model.path, model.sql, model.description, model.reads, fingerprint=fingerprint, **values)  # type: ignore[arg-type]
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    columns = tuple(c.strip() for c in text.split(","))
+    if not all(re.fullmatch(r"\w+", c) for c in columns):
+        raise ValueError(f"{text!r} is not a list of columns; write: a, b")
+    return columns
+
+
+def _partition(text: str) -> tuple[PartitionField, ...]:
+    fields = []
+    for part in text.split(","):
+        match = PARTITION.fullmatch(part.strip())
+        if match is None:
+            raise ValueError(f"{part.strip()!r} is not a partition; write a column, or year|month|day|hour(column)")
+        transform = match["transform"] or "identity"
+        fields.append(PartitionField(transform, match["of"] or match["column"]))  # type: ignore[arg-type]
+    return tuple(fields)
+
+
+def _one_of(*valid: str):  # type: ignore[no-untyped-def]
+    def parse(text: str) -> str:
+        if text not in valid:
+            raise ValueError(f"{text!r} is not one of {', '.join(valid)}")
+        return text
+
+    return parse
+
+
+HEADER_PARSERS = {
+    "key": _columns,
+    "partition_by": _partition,
+    "update": _one_of(*get_args(Update)),
+    "owner": str,
+    "engine": _one_of(*ENGINES),
+    "changes": str,
+}
+# A change of these means that the table on disk is not what the model says; owner and engine are not such.
+REBUILDS = ("key", "partition_by", "update", "changes")
+
+
+def _suggest(name: str, valid: list[str]) -> str:
+    close = get_close_matches(name, valid, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"There is: {', '.join(sorted(valid)[:12])}."
