@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "catalog": ("endpoint",),
     "engine": ("default", "memory_limit", "threads", "trino_url"),
 }
+
+
+READ_FROM_ENVIRONMENT = re.compile(r"LAKEHOUSE_\w+|AWS_REGION|AWS_DEFAULT_REGION")
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Project:
     name: str
     engine: Engine
     settings: Mapping[str, Mapping[str, Any]]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)  # only what READ_FROM_ENVIRONMENT names: it may hold a password
 
     @property
     def state_dir(self) -> Path:
@@ -158,7 +161,8 @@ def load_project(directory: Path, environment: Mapping[str, str] | None = None) 
     Raises:
         ProjectError: no project there, or a setting that does not exist or has no valid value.
     """
-    env = dict(os.environ if environment is None else environment)
+    everything = os.environ if environment is None else environment
+    env = {name: value for name, value in everything.items() if READ_FROM_ENVIRONMENT.fullmatch(name)}
     root = _find_root(directory)
     settings = _read_settings(root / CONFIG_FILE)
     for name in ("LAKEHOUSE_S3_ENDPOINT", "LAKEHOUSE_GLUE_ENDPOINT"):
