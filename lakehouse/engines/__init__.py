@@ -1,0 +1,1 @@
+"""What runs SQL: DuckDB on this machine."""

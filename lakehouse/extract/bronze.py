@@ -1,0 +1,282 @@
+"""One bronze table, one run: copy, delete markers, keys; nothing of it exists until its manifest is put."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from lakehouse.engines.duckdb import explain_duckdb_error
+from lakehouse.errors import LakeError, SourceError
+from lakehouse.extract.changes import Change, bronze_key, decide_change, source_query
+from lakehouse.extract.exact import text_of
+from lakehouse.extract.manifest import ChainLink, Manifest, Part, extend_chain
+from lakehouse.extract.source import ATTACHED, Column, SourceSnapshot, SourceTable, explain_postgres_error
+from lakehouse.model import Model
+from lakehouse.names import KEYS, literal, quote
+from lakehouse.store import Store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# Parts of this size give a reader with several threads something to share; one zstd file is read by one thread.
+PART_BYTES = "16MB"
+RESERVED = ("_op", "_ingested_at", "_run_date", "_run_id")
+
+
+@dataclass(frozen=True)
+class BronzeCopy:
+    """What was read of one table in a run. `manifest` is None where nothing had changed and nothing was written."""
+
+    table: str
+    change: Change
+    manifest: Manifest | None
+    seconds: float
+
+    @property
+    def upserts(self) -> int:
+        return self._rows("upsert")
+
+    @property
+    def deletes(self) -> int:
+        return self._rows("delete")
+
+    @property
+    def size_bytes(self) -> int:
+        return self.manifest.link.size_bytes if self.manifest else 0
+
+    def _rows(self, op: str) -> int:
+        return sum(p.rows for p in self.manifest.link.parts if p.op == op) if self.manifest else 0
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What a run extracts with: the open snapshot attached to `con`, the lake, and the run it is for."""
+
+    con: DuckDBPyConnection
+    snapshot: SourceSnapshot
+    store: Store
+    run_id: str
+    started_at: datetime
+
+
+def extract_table(job: Extraction, model: Model, previous: Manifest | None, *, full: bool) -> BronzeCopy:
+    """Copy what is new of one table under the run's prefix; invisible until `put_manifest` of the result.
+
+    Raises:
+        SourceError: the table is not there, or PostgreSQL failed; what was written stays invisible.
+        LakeError: S3 refused or failed; likewise.
+    """
+    began = time.monotonic()
+    source = job.snapshot.source
+    table = job.snapshot.describe(model.reads[0].removeprefix("source."))
+    columns = job.snapshot.result_columns(source_query(model, table), table)
+    _refuse_reserved(model, columns)
+    key = bronze_key(table, columns)
+    change = decide_change(model, table, columns, job.snapshot.id, previous, full=full)
+    whole = source_query(model, table)
+    if change.kind == "increment" and not key:
+        change = _keyless_change(job, change, whole, previous)
+    prefix = job.store.layout.bronze_run(source.name, model.name.table, job.run_id, job.started_at)
+    _clear_leftovers(job.store, prefix)
+    ingested_at = _ingested_at(job, previous)
+    parts = _copy_rows(job, change.query, columns, prefix, ingested_at) if change.query else []
+    source_rows = _count(job, whole)
+    if change.kind == "increment" and previous and key:
+        parts += _copy_deletes(job, previous, parts, whole, key, prefix, ingested_at, source_rows)
+    if change.kind == "increment" and not parts:
+        return BronzeCopy(model.name.table, change, None, time.monotonic() - began)
+    if key:
+        _write_keys(job, parts, key, prefix)
+    link = ChainLink(job.run_id, 0, change.kind, prefix, ingested_at, tuple(parts), bool(key))
+    manifest = Manifest(
+        source.name,
+        model.name.table,
+        job.run_id,
+        change.reason,
+        job.snapshot.id,
+        table.oid,
+        source_rows,
+        columns,
+        key,
+        table.comment,
+        model.fingerprint,
+        extend_chain(previous, link),
+    )
+    return BronzeCopy(model.name.table, change, manifest, time.monotonic() - began)
+
+
+def bronze_select(store: Store, columns: tuple[Column, ...], links: tuple[ChainLink, ...]) -> str:
+    """The SELECT that reads bronze lines in DuckDB: every column the text PostgreSQL printed, then the two of ours."""
+    names = [*(c.name for c in columns), "_op", "_ingested_at"]
+    files = [store.layout.url(link.prefix + p.name) for link in links for p in link.parts]
+    if not files:
+        return "select " + ", ".join(f"null::varchar as {quote(n)}" for n in names) + " where false"
+    return f"select {', '.join(quote(n) for n in names)} from {_lines(files, names)}"
+
+
+def _copy_rows(job: Extraction, query: str, columns: tuple[Column, ...], prefix: str, ingested_at: str) -> list[Part]:
+    printed = ", ".join(text_of(c.name, c.type) for c in columns)
+    remote = f"select {printed} from ({query}) q"
+    select = (
+        f"select *, 'upsert' as _op, {literal(ingested_at)} as _ingested_at "
+        f"from postgres_query('{ATTACHED}', {literal(remote)})"
+    )
+    return _copy(job, select, prefix, "part", "upsert")
+
+
+def _copy_deletes(
+    job: Extraction,
+    previous: Manifest,
+    upserts: list[Part],
+    whole: str,
+    key: tuple[str, ...],
+    prefix: str,
+    ingested_at: str,
+    source_rows: int,
+) -> list[Part]:
+    """Markers for the keys that were there and are not: looked for only if counting says that some are missing.
+
+    Every row now at the source was seen by the last run or is among the upserts, so what was seen and the upserts
+    together exceed the source's count by exactly the number of deleted rows.
+    """
+    names = ", ".join(quote(k) for k in key)
+    uploaded = [job.store.layout.url(prefix + p.name) for p in upserts]
+    job.con.execute(f"create or replace temp table known_keys as {_known_keys(job.store, previous, key, uploaded)}")
+    known = _one(job, "select count(*) from known_keys")
+    if known == source_rows:
+        return []
+    printed = ", ".join(text_of(k, "text") for k in key)
+    current = f"select * from postgres_query('{ATTACHED}', {literal(f'select {printed} from ({whole}) q')})"
+    select = (
+        f"select {names}, 'delete' as _op, {literal(ingested_at)} as _ingested_at from "
+        f"(select {names} from known_keys except select {names} from ({current}))"
+    )
+    parts = _copy(job, select, prefix, "part-deletes", "delete")
+    found = sum(p.rows for p in parts)
+    if found != known - source_rows:
+        raise SourceError(
+            f"bronze.{previous.table}, run {job.run_id}: {known:,} rows were known and {source_rows:,} are there now, "
+            f"yet {found:,} keys are gone. The key ({names}) does not identify its rows. Nothing was committed. "
+            f"Check the constraint at the source, then copy the table whole: lakehouse run {previous.table} --full",
+        )
+    return parts
+
+
+def _known_keys(store: Store, previous: Manifest, key: tuple[str, ...], uploaded: list[str]) -> str:
+    """The keys that the lake holds after the last run, and those just uploaded, as one SELECT."""
+    names = ", ".join(quote(k) for k in key)
+    links = [link for link in previous.chain if link.has_keys]
+    history = " union all ".join(
+        f"select {names}, _op, {link.sequence} as seq from read_parquet({literal(store.layout.url(link.prefix + KEYS))})"
+        for link in links
+    )
+    alive = f"select {names} from ({history}) group by all having arg_max(_op, seq) = 'upsert'"
+    if len(links) == 1:
+        alive = f"select {names} from ({history})"
+    if not uploaded:
+        return alive
+    return f"{alive} union {_keys_of(uploaded, key)}"
+
+
+def _write_keys(job: Extraction, parts: list[Part], key: tuple[str, ...], prefix: str) -> None:
+    """The run's keys as Parquet beside its parts, read back from what S3 holds, so that finding deletes is cheap."""
+    selects = [
+        f"select *, {literal(op)} as _op from ({_keys_of(files, key)})"
+        for op in ("upsert", "delete")
+        if (files := [job.store.layout.url(prefix + p.name) for p in parts if p.op == op])
+    ]
+    nothing = "select " + ", ".join(f"null::varchar as {quote(k)}" for k in key) + ", null::varchar as _op where false"
+    target = literal(job.store.layout.url(prefix + KEYS))
+    _run(job, f"copy ({' union all '.join(selects) or nothing}) to {target} (format parquet, compression zstd)")
+
+
+def _keys_of(files: list[str], key: tuple[str, ...]) -> str:
+    return f"select {', '.join(quote(k) for k in key)} from {_lines(files, list(key))}"
+
+
+def _lines(urls: list[str], names: list[str]) -> str:
+    """The table function that reads `names` of bronze files, every value as its text."""
+    types = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in names)
+    listed = ", ".join(literal(u) for u in urls)
+    return f"read_json([{listed}], format = 'newline_delimited', columns = {{{types}}})"
+
+
+def _copy(job: Extraction, select: str, prefix: str, name: str, op: str) -> list[Part]:
+    """COPY to numbered parts, then read each back: what the manifest says of a part is what S3 holds."""
+    target = literal(job.store.layout.url(prefix.rstrip("/")))
+    rows = _one(
+        job,
+        f"copy ({select}) to {target} (format json, compression zstd, file_size_bytes {literal(PART_BYTES)}, "
+        f"filename_pattern '{name}-000{{i}}', overwrite_or_ignore)",
+    )
+    written = [o for o in job.store.list(f"{prefix}{name}-000")]
+    if rows == 0:
+        job.store.delete([o.key for o in written])
+        return []
+    parts = []
+    for found in written:
+        url = job.store.layout.url(found.key)
+        lines = rows if len(written) == 1 else _one(job, f"select count(*) from {_lines([url], ['_op'])}")
+        digest, size = job.store.sha256(found.key)
+        parts.append(Part(found.key.removeprefix(prefix), lines, size, digest, op))  # type: ignore[arg-type]
+    if sum(p.rows for p in parts) != rows:
+        raise LakeError(
+            f"{job.store.layout.url(prefix)}: {rows:,} rows were written and {sum(p.rows for p in parts):,} read back. "
+            "The object store lost data. Nothing was committed; run again, and check its disk.",
+            retryable=True,
+        )
+    return parts
+
+
+def _keyless_change(job: Extraction, change: Change, whole: str, previous: Manifest | None) -> Change:
+    """Without a key an increment cannot be applied: nothing if nothing changed, else everything."""
+    newer = _one(job, f"select * from postgres_query('{ATTACHED}', {literal(f'select count(*) from ({change.query}) q')})")
+    if newer == 0 and previous and previous.source_rows == _count(job, whole):
+        return Change("increment", "nothing changed", "")
+    return Change("full", "no key identifies its rows, so what changed cannot be told from what was", whole)
+
+
+def _count(job: Extraction, whole: str) -> int:
+    return _one(job, f"select * from postgres_query('{ATTACHED}', {literal(f'select count(*) from ({whole}) q')})")
+
+
+def _one(job: Extraction, sql: str) -> int:
+    return int(_run(job, sql)[0][0])
+
+
+def _run(job: Extraction, sql: str) -> list[tuple[int, ...]]:
+    from duckdb import Error
+
+    try:
+        return job.con.execute(sql).fetchall()
+    except Error as e:
+        raise explain_duckdb_error(e, job.store.lake) or explain_postgres_error(e, job.snapshot.source) from e
+
+
+def _ingested_at(job: Extraction, previous: Manifest | None) -> str:
+    """The snapshot's time as text that sorts; always after the last run's, whatever the server's clock did."""
+    taken = datetime.fromisoformat(job.snapshot.id.taken_at).replace(tzinfo=None)
+    if previous:
+        taken = max(taken, datetime.fromisoformat(previous.link.ingested_at) + timedelta(microseconds=1))
+    return taken.isoformat(sep=" ", timespec="microseconds")
+
+
+def _clear_leftovers(store: Store, prefix: str) -> None:
+    """Remove what an attempt of this run left behind when it was killed: without a manifest it never existed."""
+    leftovers = [o.key for o in store.list(prefix)]
+    if leftovers:
+        store.delete(leftovers)
+
+
+def _refuse_reserved(model: Model, columns: tuple[Column, ...]) -> None:
+    taken = [c.name for c in columns if c.name.lower() in RESERVED]
+    if taken:
+        raise SourceError(
+            f"{model.path}: the column {taken[0]!r} has a name that bronze uses itself. "
+            f"Rename it in the model: select {quote(taken[0])} as {quote(taken[0].lstrip('_'))}, …"
+        )
+
+

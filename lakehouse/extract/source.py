@@ -1,0 +1,257 @@
+"""The PostgreSQL side: one REPEATABLE READ snapshot, exported, and what the catalog says of a table in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from lakehouse.errors import SourceError
+from lakehouse.extract.exact import PRINT_SETTINGS
+from lakehouse.names import literal, quote
+from lakehouse.project import Source
+
+if TYPE_CHECKING:
+    import duckdb
+    from psycopg2.extensions import connection
+
+ATTACHED = "source"
+
+IDENTITY = """
+select pg_current_snapshot()::text,
+       pg_snapshot_xmin(pg_current_snapshot())::text,
+       pg_snapshot_xmax(pg_current_snapshot())::text,
+       (select system_identifier::text from pg_control_system()),
+       (select timeline_id from pg_control_checkpoint()),
+       (select oid::bigint from pg_database where datname = current_database()),
+       current_setting('server_version'),
+       clock_timestamp() at time zone 'UTC'
+"""
+
+RELATION = """
+select c.oid::bigint, c.relkind::text, obj_description(c.oid, 'pg_class'),
+       exists (select from pg_inherits h join pg_class k on k.oid = h.inhparent where k.oid = c.oid and k.relkind = 'r')
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = %s and c.relname = %s and c.relkind in ('r', 'p', 'v', 'm', 'f')
+"""
+
+COLUMNS = """
+select a.attname, format_type(a.atttypid, a.atttypmod), not a.attnotnull, col_description(a.attrelid, a.attnum)
+from pg_attribute a
+where a.attrelid = %s and a.attnum > 0 and not a.attisdropped
+order by a.attnum
+"""
+
+# The primary key, else the first unique index over not-null columns that holds for every row.
+KEY = """
+select array(select a.attname::text from unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality k(attnum, n)
+             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum order by k.n)
+from pg_index i join pg_class x on x.oid = i.indexrelid
+where i.indrelid = %s and i.indisunique and i.indisvalid and i.indimmediate
+  and i.indpred is null and i.indexprs is null
+  and not exists (select from unnest(i.indkey[0:i.indnkeyatts - 1]) k(attnum)
+                  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum where not a.attnotnull)
+order by i.indisprimary desc, i.indnkeyatts, x.relname
+limit 1
+"""
+
+
+@dataclass(frozen=True)
+class SnapshotId:
+    """Which state of which cluster was read; two of these tell whether an increment between them is exact."""
+
+    system_identifier: str
+    timeline: int
+    database_oid: int
+    snapshot: str
+    xmin: int
+    xmax: int
+    server_version: str
+    taken_at: str  # ISO, UTC, microseconds
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: str
+    nullable: bool
+    comment: str | None
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """What PostgreSQL's catalog says of one table. `key` is empty where no column set identifies a row."""
+
+    schema: str
+    name: str
+    oid: int
+    kind: str
+    comment: str | None
+    has_children: bool
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def qualified(self) -> str:
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+
+@dataclass(frozen=True)
+class SourceSnapshot:
+    """An open snapshot: `connection` holds it, `exported` lets other connections read the same state."""
+
+    source: Source
+    connection: connection
+    id: SnapshotId
+    exported: str
+
+    def describe(self, table: str) -> SourceTable:
+        """The table of the source's schema, as this snapshot sees it.
+
+        Raises:
+            SourceError: no such table; the message names close ones.
+        """
+        with self.connection.cursor() as cursor:
+            cursor.execute(RELATION, (self.source.schema, table))
+            found = cursor.fetchone()
+            if found is None:
+                raise self._no_such_table(table)
+            oid, kind, comment, has_children = found
+            cursor.execute(COLUMNS, (oid,))
+            columns = tuple(Column(*row) for row in cursor.fetchall())
+            cursor.execute(KEY, (oid,))
+            key = cursor.fetchone()
+        names = tuple(key[0]) if key else ()
+        return SourceTable(self.source.schema, table, oid, kind, comment, has_children, columns, names)
+
+    def result_columns(self, query: str, table: SourceTable) -> tuple[Column, ...]:
+        """Names and types of `query`'s result; a column taken over unchanged keeps its comment and constraint."""
+        by_name = {c.name: c for c in table.columns}
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"select * from ({query}) q limit 0")
+            described = cursor.description or ()
+            cursor.execute("select oid, format_type(oid, null) from pg_type where oid = any(%s)", ([d.type_code for d in described],))
+            types = dict(cursor.fetchall())
+        columns = []
+        for found in described:
+            same = by_name.get(found.name)
+            taken_over = same is not None and found.table_oid == table.oid
+            columns.append(same if same and taken_over else Column(found.name, types[found.type_code], True, None))
+        return tuple(columns)
+
+    def _no_such_table(self, table: str) -> SourceError:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "select relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+                " where nspname = %s and relkind in ('r', 'p', 'v', 'm', 'f') order by 1",
+                (self.source.schema,),
+            )
+            names = [row[0] for row in cursor.fetchall()]
+        close = get_close_matches(table, names, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"It has: {', '.join(names[:12]) or 'no tables'}."
+        return SourceError(
+            f"{self.source.place}, schema {self.source.schema!r}: there is no table {table!r} (or this user may not see it). "
+            f"{hint} A model's file name and its `source.` table must exist there; the schema is set in lakehouse.toml."
+        )
+
+
+@contextmanager
+def open_snapshot(source: Source) -> Iterator[SourceSnapshot]:
+    """Open one REPEATABLE READ, read-only snapshot of the source and export it, for all tables of a run.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached or refuses; the message never holds the password.
+    """
+    connection = connect_source(source)
+    try:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with explained(source), connection.cursor() as cursor:
+            cursor.execute(IDENTITY)
+            snapshot, xmin, xmax, system, timeline, database, version, taken = cursor.fetchone()
+            cursor.execute("select pg_export_snapshot()")
+            exported = cursor.fetchone()[0]
+        taken_at = taken.replace(tzinfo=UTC).isoformat(timespec="microseconds")
+        identity = SnapshotId(system, timeline, database, snapshot, int(xmin), int(xmax), version, taken_at)
+        yield SourceSnapshot(source, connection, identity, exported)
+    finally:
+        connection.close()
+
+
+def connect_source(source: Source) -> connection:
+    """A psycopg2 connection that prints every type losslessly.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached, or refuses.
+    """
+    import psycopg2
+
+    with explained(source):
+        return psycopg2.connect(source.url.reveal(), options=_print_options(), connect_timeout=10, application_name="lakehouse")
+
+
+def attach_source(con: duckdb.DuckDBPyConnection, snapshot: SourceSnapshot) -> None:
+    """Attach the source to DuckDB inside a transaction that sees exactly `snapshot`; the caller ends the transaction.
+
+    Raises:
+        SourceError: the source refused, or does not print as it must.
+    """
+    import duckdb
+    from psycopg2.extensions import parse_dsn
+
+    dsn = {k: str(v) for k, v in parse_dsn(snapshot.source.url.reveal()).items()}
+    secret = {"host": dsn.pop("host", "localhost"), "port": dsn.pop("port", "5432"), "database": dsn.pop("dbname", "")}
+    secret |= {"user": dsn.pop("user", ""), "password": dsn.pop("password", "")}
+    listed = ", ".join(f"{k} {literal(v)}" for k, v in secret.items() if v)
+    dsn |= {"options": f"{dsn.get('options', '')} {_print_options()}".strip(), "application_name": "lakehouse"}
+    rest = " ".join("{}='{}'".format(k, v.replace("\\", "\\\\").replace("'", "\\'")) for k, v in dsn.items())
+    try:
+        con.execute(f"create or replace secret source_postgres (type postgres, {listed})")
+        con.execute(f"attach {literal(rest)} as {ATTACHED} (type postgres, read_only, secret source_postgres)")
+        con.execute("begin")
+        con.execute(f"call postgres_execute('{ATTACHED}', {literal(f'set transaction snapshot {literal(snapshot.exported)}')})")
+    except duckdb.Error as e:
+        raise explain_postgres_error(e, snapshot.source) from e
+
+
+@contextmanager
+def explained(source: Source) -> Iterator[None]:
+    """Turn psycopg2's errors into ours."""
+    import psycopg2
+
+    try:
+        yield
+    except psycopg2.Error as e:
+        raise explain_postgres_error(e, source) from e
+
+
+def explain_postgres_error(error: Exception, source: Source) -> SourceError:
+    """PostgreSQL's error in our words, without its secrets, and whether trying again can help."""
+    text = source.redact(" ".join(str(error).split()))
+    for fragment, meaning, retryable in POSTGRES_ERRORS:
+        if fragment in text:
+            return SourceError(f"PostgreSQL at {source.place}: {text[:300]}. {meaning}", retryable=retryable)
+    return SourceError(f"PostgreSQL at {source.place}: {text[:600]}.")
+
+
+POSTGRES_ERRORS = (
+    ("password authentication failed", "Check the user and password in LAKEHOUSE_SOURCE_URL.", False),
+    ("no password supplied", "LAKEHOUSE_SOURCE_URL has no password. Add it, or use a ~/.pgpass file.", False),
+    ("does not exist", "Check the database, schema and table names in LAKEHOUSE_SOURCE_URL and lakehouse.toml.", False),
+    ("could not translate host name", "Check the host in LAKEHOUSE_SOURCE_URL.", False),
+    ("Connection refused", "Is PostgreSQL up there, and the port right? For the local one: lakehouse up.", True),
+    ("timeout expired", "It did not answer within 10 s. Check host, port and firewall.", True),
+    ("server closed the connection", "The connection broke. Nothing became visible; run again.", True),
+    ("terminating connection", "The server ended the connection. Nothing became visible; run again.", True),
+    ("too many connections", "Wait, or raise max_connections; a run needs two connections.", True),
+    ("permission denied", "Grant this user SELECT on the table, or leave it out of queries/bronze.", False),
+)
+
+
+def _print_options() -> str:
+    return " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in PRINT_SETTINGS.items())

@@ -1,0 +1,1 @@
+"""bronze → silver → gold: stage, gate, commit."""
