@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from lakehouse.catalog.bronze import ChainLink, Column, Manifest, Part, extend_chain, read_lines
 from lakehouse.engines.duckdb import explain_duckdb_error
 from lakehouse.errors import LakeError, SourceError
 from lakehouse.extract.changes import Change, bronze_key, decide_change, source_query
 from lakehouse.extract.exact import text_of
-from lakehouse.extract.manifest import ChainLink, Manifest, Part, extend_chain
-from lakehouse.extract.source import ATTACHED, Column, SourceSnapshot, SourceTable, explain_postgres_error
+from lakehouse.extract.source import ATTACHED, SourceSnapshot, explain_postgres_error
 from lakehouse.model import Model
 from lakehouse.names import KEYS, literal, quote
 from lakehouse.store import Store
@@ -108,15 +107,6 @@ def extract_table(job: Extraction, model: Model, previous: Manifest | None, *, f
     return BronzeCopy(model.name.table, change, manifest, time.monotonic() - began)
 
 
-def bronze_select(store: Store, columns: tuple[Column, ...], links: tuple[ChainLink, ...]) -> str:
-    """The SELECT that reads bronze lines in DuckDB: every column the text PostgreSQL printed, then the two of ours."""
-    names = [*(c.name for c in columns), "_op", "_ingested_at"]
-    files = [store.layout.url(link.prefix + p.name) for link in links for p in link.parts]
-    if not files:
-        return "select " + ", ".join(f"null::varchar as {quote(n)}" for n in names) + " where false"
-    return f"select {', '.join(quote(n) for n in names)} from {_lines(files, names)}"
-
-
 def _copy_rows(job: Extraction, query: str, columns: tuple[Column, ...], prefix: str, ingested_at: str) -> list[Part]:
     printed = ", ".join(text_of(c.name, c.type) for c in columns)
     remote = f"select {printed} from ({query}) q"
@@ -194,14 +184,7 @@ def _write_keys(job: Extraction, parts: list[Part], key: tuple[str, ...], prefix
 
 
 def _keys_of(files: list[str], key: tuple[str, ...]) -> str:
-    return f"select {', '.join(quote(k) for k in key)} from {_lines(files, list(key))}"
-
-
-def _lines(urls: list[str], names: list[str]) -> str:
-    """The table function that reads `names` of bronze files, every value as its text."""
-    types = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in names)
-    listed = ", ".join(literal(u) for u in urls)
-    return f"read_json([{listed}], format = 'newline_delimited', columns = {{{types}}})"
+    return f"select {', '.join(quote(k) for k in key)} from {read_lines(files, list(key))}"
 
 
 def _copy(job: Extraction, select: str, prefix: str, name: str, op: str) -> list[Part]:
@@ -219,7 +202,7 @@ def _copy(job: Extraction, select: str, prefix: str, name: str, op: str) -> list
     parts = []
     for found in written:
         url = job.store.layout.url(found.key)
-        lines = rows if len(written) == 1 else _one(job, f"select count(*) from {_lines([url], ['_op'])}")
+        lines = rows if len(written) == 1 else _one(job, f"select count(*) from {read_lines([url], ['_op'])}")
         digest, size = job.store.sha256(found.key)
         parts.append(Part(found.key.removeprefix(prefix), lines, size, digest, op))  # type: ignore[arg-type]
     if sum(p.rows for p in parts) != rows:
@@ -233,7 +216,9 @@ def _copy(job: Extraction, select: str, prefix: str, name: str, op: str) -> list
 
 def _keyless_change(job: Extraction, change: Change, whole: str, previous: Manifest | None) -> Change:
     """Without a key an increment cannot be applied: nothing if nothing changed, else everything."""
-    newer = _one(job, f"select * from postgres_query('{ATTACHED}', {literal(f'select count(*) from ({change.query}) q')})")
+    newer = _one(
+        job, f"select * from postgres_query('{ATTACHED}', {literal(f'select count(*) from ({change.query}) q')})"
+    )
     if newer == 0 and previous and previous.source_rows == _count(job, whole):
         return Change("increment", "nothing changed", "")
     return Change("full", "no key identifies its rows, so what changed cannot be told from what was", whole)
@@ -278,5 +263,3 @@ def _refuse_reserved(model: Model, columns: tuple[Column, ...]) -> None:
             f"{model.path}: the column {taken[0]!r} has a name that bronze uses itself. "
             f"Rename it in the model: select {quote(taken[0])} as {quote(taken[0].lstrip('_'))}, …"
         )
-
-

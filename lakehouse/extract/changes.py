@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import sqlglot
 from sqlglot import exp
 
-from lakehouse.extract.manifest import Kind, Manifest
-from lakehouse.extract.source import Column, SnapshotId, SourceTable
+from lakehouse.catalog.bronze import Column, Kind, Manifest, SnapshotId
+from lakehouse.extract.source import SourceTable
 from lakehouse.model import Model
 from lakehouse.names import quote
 
@@ -99,7 +99,19 @@ def is_row_local(model: Model) -> bool:
     tree = sqlglot.parse_one(model.sql, dialect="postgres")
     if not isinstance(tree, exp.Select) or len(list(tree.find_all(exp.Table))) != 1:
         return False
-    clauses = ("where", "joins", "group", "having", "distinct", "limit", "offset", "with", "with_", "laterals", "qualify")
+    clauses = (
+        "where",
+        "joins",
+        "group",
+        "having",
+        "distinct",
+        "limit",
+        "offset",
+        "with",
+        "with_",
+        "laterals",
+        "qualify",
+    )
     if any(tree.args.get(c) for c in clauses):
         return False
     return tree.find(exp.AggFunc, exp.Window, exp.Subquery, exp.Unnest) is None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lakehouse.catalog.bronze import Column, SnapshotId
 from lakehouse.errors import SourceError
 from lakehouse.extract.exact import PRINT_SETTINGS
 from lakehouse.names import literal, quote
@@ -57,31 +58,6 @@ where i.indrelid = %s and i.indisunique and i.indisvalid and i.indimmediate
 order by i.indisprimary desc, i.indnkeyatts, x.relname
 limit 1
 """
-
-
-@dataclass(frozen=True)
-class SnapshotId:
-    """Which state of which cluster was read; two of these tell whether an increment between them is exact."""
-
-    system_identifier: str
-    timeline: int
-    database_oid: int
-    snapshot: str
-    xmin: int
-    xmax: int
-    server_version: str
-    taken_at: str  # ISO, UTC, microseconds
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Column:
-    name: str
-    type: str
-    nullable: bool
-    comment: str | None
 
 
 @dataclass(frozen=True)
@@ -136,7 +112,10 @@ class SourceSnapshot:
         with self.connection.cursor() as cursor:
             cursor.execute(f"select * from ({query}) q limit 0")
             described = cursor.description or ()
-            cursor.execute("select oid, format_type(oid, null) from pg_type where oid = any(%s)", ([d.type_code for d in described],))
+            cursor.execute(
+                "select oid, format_type(oid, null) from pg_type where oid = any(%s)",
+                ([d.type_code for d in described],),
+            )
             types = dict(cursor.fetchall())
         columns = []
         for found in described:
@@ -192,7 +171,9 @@ def connect_source(source: Source) -> connection:
     import psycopg2
 
     with explained(source):
-        return psycopg2.connect(source.url.reveal(), options=_print_options(), connect_timeout=10, application_name="lakehouse")
+        return psycopg2.connect(
+            source.url.reveal(), options=_print_options(), connect_timeout=10, application_name="lakehouse"
+        )
 
 
 def attach_source(con: duckdb.DuckDBPyConnection, snapshot: SourceSnapshot) -> None:
@@ -214,7 +195,9 @@ def attach_source(con: duckdb.DuckDBPyConnection, snapshot: SourceSnapshot) -> N
         con.execute(f"create or replace secret source_postgres (type postgres, {listed})")
         con.execute(f"attach {literal(rest)} as {ATTACHED} (type postgres, read_only, secret source_postgres)")
         con.execute("begin")
-        con.execute(f"call postgres_execute('{ATTACHED}', {literal(f'set transaction snapshot {literal(snapshot.exported)}')})")
+        con.execute(
+            f"call postgres_execute('{ATTACHED}', {literal(f'set transaction snapshot {literal(snapshot.exported)}')})"
+        )
     except duckdb.Error as e:
         raise explain_postgres_error(e, snapshot.source) from e
 

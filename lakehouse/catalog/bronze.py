@@ -1,4 +1,4 @@
-"""The manifest of a bronze run: the object that, put last, makes the run exist, and the chain of runs it stands on."""
+"""What exists in bronze: the manifest that, put last, makes a run exist, and the chain of runs it stands on."""
 
 from __future__ import annotations
 
@@ -8,14 +8,40 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from lakehouse.errors import CommitConflict, LakeError
-from lakehouse.extract.source import Column, SnapshotId
-from lakehouse.names import MANIFEST
+from lakehouse.names import MANIFEST, literal, quote
 from lakehouse.store import Store, StoredObject
 
 FORMAT = 1
 Kind = Literal["full", "increment"]
 # S3 tells when an object was written to the second; manifests this close together are told apart by what they say.
 CLOCK_GRAIN = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class SnapshotId:
+    """Which state of which cluster was read; two of these tell whether an increment between them is exact.
+
+    `xmin` and `xmax` bound the snapshot (64-bit transaction ids); `taken_at` is the server's clock, ISO 8601, UTC.
+    """
+
+    system_identifier: str
+    timeline: int
+    database_oid: int
+    snapshot: str
+    xmin: int
+    xmax: int
+    server_version: str
+    taken_at: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as PostgreSQL's catalog has it; `type` is format_type's text, such as numeric(12,2)."""
+
+    name: str
+    type: str
+    nullable: bool
+    comment: str | None
 
 
 @dataclass(frozen=True)
@@ -145,6 +171,26 @@ def extend_chain(previous: Manifest | None, link: ChainLink) -> tuple[ChainLink,
     return (numbered,) if link.kind == "full" or previous is None else (*previous.chain, numbered)
 
 
+def bronze_select(store: Store, manifest: Manifest, links: tuple[ChainLink, ...] | None = None) -> str:
+    """The SELECT that reads `links` (default: the whole chain) in DuckDB: every column as text, then the two of ours."""
+    names = [*(c.name for c in manifest.columns), "_op", "_ingested_at"]
+    files = [
+        store.layout.url(link.prefix + p.name)
+        for link in (manifest.chain if links is None else links)
+        for p in link.parts
+    ]
+    if not files:
+        return "select " + ", ".join(f"null::varchar as {quote(n)}" for n in names) + " where false"
+    return f"select {', '.join(quote(n) for n in names)} from {read_lines(files, names)}"
+
+
+def read_lines(urls: list[str], names: list[str]) -> str:
+    """The table function that reads `names` of bronze files, every value as its text."""
+    types = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in names)
+    listed = ", ".join(literal(u) for u in urls)
+    return f"read_json([{listed}], format = 'newline_delimited', columns = {{{types}}})"
+
+
 def _manifest_objects(store: Store, source: str, table: str) -> list[StoredObject]:
     prefix = store.layout.bronze_table(source, table)
     return [o for o in store.list(prefix) if o.key.endswith("/" + MANIFEST)]
@@ -153,5 +199,7 @@ def _manifest_objects(store: Store, source: str, table: str) -> list[StoredObjec
 def _read(store: Store, key: str) -> Manifest:
     found = store.get_json(key)
     if found is None:
-        raise LakeError(f"{store.layout.url(key)} was listed and is gone: somebody cleans this lake. Run again.", retryable=True)
+        raise LakeError(
+            f"{store.layout.url(key)} was listed and is gone: somebody cleans this lake. Run again.", retryable=True
+        )
     return manifest_from_json(found)
