@@ -120,7 +120,9 @@ def load_graph(queries: Path) -> ModelGraph:
     Raises:
         ModelError: a file that does not parse, a header that says what does not exist, a table nobody makes, a cycle.
     """
-    models = {m.name: m for layer in LAYERS for path in sorted((queries / layer).glob("*.sql")) for m in [_load(path, layer)]}
+    models = {
+        m.name: m for layer in LAYERS for path in sorted((queries / layer).glob("*.sql")) for m in [_load(path, layer)]
+    }
     if not models:
         raise ModelError(f"No model in {queries}. A model is a file queries/<layer>/<table>.sql with one SELECT in it.")
     by_text = {str(n): n for n in models}
@@ -155,7 +157,9 @@ def load_questions(queries: Path) -> list[Question]:
 
 def _load(path: Path, layer: Layer) -> Model:
     if not TABLE_NAME.fullmatch(path.stem):
-        raise ModelError(f"{path}: a table's name has lower-case letters, digits and underscores only; rename the file.")
+        raise ModelError(
+            f"{path}: a table's name has lower-case letters, digits and underscores only; rename the file."
+        )
     sql, description, header = _split(path)
     reads = _reads(path, sql, layer)
     model = Model(TableName(layer, path.stem), path, sql, description, reads)
@@ -234,7 +238,9 @@ def _with_header(model: Model, header: Mapping[str, tuple[int, str]]) -> Model:
     if values.get("update") == "by_key" and not values.get("key"):
         raise ModelError(f"{model.path}: update: by_key needs a key. Add the line: -- key: <columns>.")
     if values.get("update") == "by_partition" and not values.get("partition_by"):
-        raise ModelError(f"{model.path}: update: by_partition needs partition_by. Add the line: -- partition_by: month(<column>).")
+        raise ModelError(
+            f"{model.path}: update: by_partition needs partition_by. Add the line: -- partition_by: month(<column>)."
+        )
     text = "\n".join([model.sql.strip(), *(f"{k}: {v[1]}" for k, v in sorted(header.items()) if k in REBUILDS)])
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
     return Model(model.name, model.path, model.sql, model.description, model.reads, fingerprint=fingerprint, **values)  # type: ignore[arg-type]

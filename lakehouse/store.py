@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 
@@ -46,15 +47,16 @@ class Store:
         found = self.get_json_with_tag(key)
         return None if found is None else found[0]
 
-    def get_json_with_tag(self, key: str) -> tuple[dict[str, Any], str, datetime] | None:
-        """The JSON object at `key`, its entity tag for a conditional replace, and S3's own time of its last write."""
+    def get_json_with_tag(self, key: str) -> tuple[dict[str, Any], str, timedelta] | None:
+        """The JSON object at `key`, its entity tag for a conditional replace, and its age by S3's own clock."""
         with self._explained(key):
             try:
                 found = self.client.get_object(Bucket=self.layout.bucket, Key=key)
             except self.client.exceptions.NoSuchKey:
                 return None
             body: dict[str, Any] = json.loads(found["Body"].read())
-            return body, found["ETag"], found["LastModified"]
+            now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
+            return body, found["ETag"], now - found["LastModified"]
 
     def put_json(self, key: str, value: object, *, only_if: str | None = None) -> str | None:
         """Write `value`; its new entity tag, or None if the condition did not hold and nothing was written.
@@ -63,25 +65,55 @@ class Store:
         """
         return self.put(key, json.dumps(value, indent=1).encode(), "application/json", only_if=only_if)
 
-    def put(self, key: str, body: bytes, content_type: str, *, only_if: str | None = None) -> str | None:
-        """Write `body` whole; as `put_json`."""
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        content_type: str,
+        *,
+        only_if: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str | None:
+        """Write `body` whole, with `metadata` to read back by `metadata()`; otherwise as `put_json`."""
         from botocore.exceptions import ClientError
 
         condition = {} if only_if is None else {"IfNoneMatch": "*"} if only_if == "absent" else {"IfMatch": only_if}
         with self._explained(key):
             try:
                 done = self.client.put_object(
-                    Bucket=self.layout.bucket, Key=key, Body=body, ContentType=content_type, **condition
+                    Bucket=self.layout.bucket,
+                    Key=key,
+                    Body=body,
+                    ContentType=content_type,
+                    Metadata=dict(metadata or {}),
+                    **condition,
                 )
             except ClientError as e:
                 # 409 is S3's answer when two conditional writes meet; 404 when the object to match is gone.
-                if condition and _code(e) in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409", "NoSuchKey"):
+                if condition and _code(e) in (
+                    "PreconditionFailed",
+                    "ConditionalRequestConflict",
+                    "412",
+                    "409",
+                    "NoSuchKey",
+                ):
                     return None
                 raise
             tag: str = done["ETag"]
             return tag
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def metadata(self, key: str) -> dict[str, str] | None:
+        """The metadata that `put` wrote with the object at `key`, or None where there is no object."""
+        with self._explained(key):
+            try:
+                found: dict[str, str] = self.client.head_object(Bucket=self.layout.bucket, Key=key)["Metadata"]
+            except self.client.exceptions.ClientError as e:
+                if _code(e) in ("404", "NoSuchKey"):
+                    return None
+                raise
+            return found
+
+    def find(self, prefix: str) -> Iterator[StoredObject]:
         """Every object whose key begins with `prefix`, in key order."""
         with self._explained(prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.layout.bucket, Prefix=prefix)
@@ -162,10 +194,19 @@ def explain_s3_error(error: Exception, lake: Lake, key: str) -> LakeError:
             "See who you are: aws sts get-caller-identity; see what is missing: lakehouse doctor."
         )
     if code in ("NoCredentialsError", "PartialCredentialsError"):
-        return LakeError(f"{place}: no AWS credentials were found. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret.")
+        return LakeError(
+            f"{place}: no AWS credentials were found. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret."
+        )
     if code in ("XMinioStorageFull", "InsufficientStorage", "507"):
-        return LakeError(f"{place}{at}: the object store's disk is full. Nothing became visible. Free space, run again.")
-    unreachable = code in ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError")
+        return LakeError(
+            f"{place}{at}: the object store's disk is full. Nothing became visible. Free space, run again."
+        )
+    unreachable = code in (
+        "EndpointConnectionError",
+        "ConnectTimeoutError",
+        "ReadTimeoutError",
+        "ConnectionClosedError",
+    )
     if unreachable:
         return LakeError(f"S3{at or ' (AWS)'} does not answer: {error}. Is it up? lakehouse status", retryable=True)
     return LakeError(f"{place}{at}: {error}.", retryable=code in TRANSIENT)

@@ -193,7 +193,7 @@ def read_lines(urls: list[str], names: list[str]) -> str:
 
 def _manifest_objects(store: Store, source: str, table: str) -> list[StoredObject]:
     prefix = store.layout.bronze_table(source, table)
-    return [o for o in store.list(prefix) if o.key.endswith("/" + MANIFEST)]
+    return [o for o in store.find(prefix) if o.key.endswith("/" + MANIFEST)]
 
 
 def _read(store: Store, key: str) -> Manifest:

@@ -17,6 +17,7 @@ from lakehouse.store import Store, aws_client, explain_s3_error
 if TYPE_CHECKING:
     from pyiceberg.catalog.glue import GlueCatalog
     from pyiceberg.manifest import DataFile
+    from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
 
@@ -87,14 +88,14 @@ class Catalog:
             except NoSuchTableError:
                 return None
 
-    def create_transaction(self, name: TableName, schema: Schema) -> Any:
+    def create_transaction(self, name: TableName, schema: Schema, spec: PartitionSpec) -> Any:
         """A transaction that creates the table together with its first snapshot: until then readers see nothing."""
         layout = self.store.layout
         with self.explained(name):
             self.ensure_database(name.layer)
             location = layout.url(layout.table(name)).rstrip("/")
             return self._iceberg.create_table_transaction(
-                (name.layer, name.table), schema, location=location, properties=TABLE_PROPERTIES
+                (name.layer, name.table), schema, location, spec, properties=TABLE_PROPERTIES
             )
 
     def ensure_database(self, layer: str) -> None:

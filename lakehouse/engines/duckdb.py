@@ -110,9 +110,13 @@ def explain_duckdb_error(error: Exception, lake: Lake) -> LakehouseError | None:
     place = f"s3://{lake.layout.bucket}/{lake.layout.prefix}"
     if isinstance(error, duckdb.HTTPException) or (isinstance(error, duckdb.IOException) and "s3://" in text):
         if "NoSuchBucket" in text:
-            return LakeError(f"{place}: the bucket does not exist. Nothing was written. Create it, or set LAKEHOUSE_LAKE.")
+            return LakeError(
+                f"{place}: the bucket does not exist. Nothing was written. Create it, or set LAKEHOUSE_LAKE."
+            )
         if "StorageFull" in text or "507" in text:
-            return LakeError(f"{place}: the object store's disk is full. Nothing became visible. Free space, run again.")
+            return LakeError(
+                f"{place}: the object store's disk is full. Nothing became visible. Free space, run again."
+            )
         denied = "403" in text or "AccessDenied" in text
         hint = "The credentials may not do this: lakehouse doctor." if denied else "Nothing became visible; run again."
         return LakeError(f"{place}: {text[:400]}. {hint}", retryable=not denied)

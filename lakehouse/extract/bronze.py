@@ -195,7 +195,7 @@ def _copy(job: Extraction, select: str, prefix: str, name: str, op: str) -> list
         f"copy ({select}) to {target} (format json, compression zstd, file_size_bytes {literal(PART_BYTES)}, "
         f"filename_pattern '{name}-000{{i}}', overwrite_or_ignore)",
     )
-    written = [o for o in job.store.list(f"{prefix}{name}-000")]
+    written = [o for o in job.store.find(f"{prefix}{name}-000")]
     if rows == 0:
         job.store.delete([o.key for o in written])
         return []
@@ -251,7 +251,7 @@ def _ingested_at(job: Extraction, previous: Manifest | None) -> str:
 
 def _clear_leftovers(store: Store, prefix: str) -> None:
     """Remove what an attempt of this run left behind when it was killed: without a manifest it never existed."""
-    leftovers = [o.key for o in store.list(prefix)]
+    leftovers = [o.key for o in store.find(prefix)]
     if leftovers:
         store.delete(leftovers)
 

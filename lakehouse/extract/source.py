@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
 from difflib import get_close_matches
@@ -238,3 +238,15 @@ POSTGRES_ERRORS = (
 
 def _print_options() -> str:
     return " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in PRINT_SETTINGS.items())
+
+
+def detach_source(con: duckdb.DuckDBPyConnection) -> None:
+    """End the transaction and the connections of `attach_source`; a server that is gone is not an error here.
+
+    DuckDB aborts the whole process if its last ROLLBACK to a dead PostgreSQL happens at shutdown; so it happens here.
+    """
+    import duckdb
+
+    for statement in ("rollback", f"detach database if exists {ATTACHED}", "drop secret if exists source_postgres"):
+        with suppress(duckdb.Error):
+            con.execute(statement)

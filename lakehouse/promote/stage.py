@@ -66,7 +66,7 @@ def stage_files(
 ) -> StagedFiles:
     """Write `select` as Parquet with the schema's field ids under `prefix_url`, a folder per partition."""
     columns = ", ".join(quote(f.name) for f in schema.fields)
-    derived = {f"{p.column}_{p.transform}": _partition_value(p) for p in partition}
+    derived = {f"{p.column}_{p.transform}": partition_value(p) for p in partition}
     extra = "".join(f", {value} as {quote(name)}" for name, value in derived.items())
     if derived:
         layout = f"partition_by ({', '.join(quote(name) for name in derived)})"
@@ -102,7 +102,8 @@ def _explain(error: Exception, model: Model) -> LakehouseError:
     )
 
 
-def _partition_value(field: PartitionField) -> str:
+def partition_value(field: PartitionField) -> str:
+    """The expression that names the partition a row belongs to."""
     column = quote(field.column)
     return (
         column

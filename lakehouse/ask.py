@@ -1,0 +1,67 @@
+"""Answer a query over the lake's live tables, or as they were."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakehouse.engines.duckdb import explain_duckdb_error
+from lakehouse.errors import EngineError
+from lakehouse.promote.inputs import TABLE_REFERENCE, expose
+from lakehouse.run import Session
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+COMMENT = re.compile(r"--[^\n]*")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result being read: column names, DuckDB types, and rows in batches."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    cursor: DuckDBPyConnection
+
+    def batches(self, size: int = 2048) -> Iterator[list[tuple[object, ...]]]:
+        while batch := self.cursor.fetchmany(size):
+            yield batch
+
+
+def read_query(text: str) -> str:
+    """`text` itself, or the content of the file it names."""
+    path = Path(text)
+    if "\n" not in text and len(text) < 4096 and path.suffix == ".sql":
+        if not path.is_file():
+            raise EngineError(f"There is no file {text}. Give a path that is, or the SQL itself in quotes.")
+        return path.read_text(encoding="utf-8")
+    return text
+
+
+@contextmanager
+def answer(session: Session, sql: str) -> Iterator[Answer]:
+    """Run `sql` over views of every table it names.
+
+    Raises:
+        EngineError: it does not run; the message is DuckDB's, and lists the lake's tables where one was missing.
+    """
+    from duckdb import Error
+
+    named = {".".join(m) for m in TABLE_REFERENCE.findall(COMMENT.sub("", sql))}
+    known = {str(n) for n in session.graph.models}
+    selects = {r: s for r in sorted(named & known) if (s := session.inputs.select(r))}
+    expose(session.con, selects)
+    try:
+        cursor = session.con.execute(sql)
+    except Error as e:
+        missing = sorted(named - set(selects))
+        hint = f" Not in the lake: {', '.join(missing)}. It has: {', '.join(sorted(known))}." if missing else ""
+        text = " ".join(str(e).split())[:600]
+        raise explain_duckdb_error(e, session.store.lake) or EngineError(f"{text}.{hint}") from e
+    described = cursor.description or []
+    yield Answer(tuple(d[0] for d in described), tuple(str(d[1]) for d in described), cursor)

@@ -1,0 +1,175 @@
+"""The SELECTs of a partial update: what a model gives for the keys or partitions that changed, and what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.lineage import Node, lineage
+
+from lakehouse.catalog.bronze import Manifest, bronze_select
+from lakehouse.catalog.iceberg import TableVersion, files_select, live_files
+from lakehouse.catalog.types import duckdb_type
+from lakehouse.errors import ModelError
+from lakehouse.model import Model
+from lakehouse.names import literal, quote
+from lakehouse.promote.inputs import Inputs, expose, parse_table
+from lakehouse.promote.plan import Work
+from lakehouse.promote.stage import partition_value, run_sql
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from pyiceberg.schema import Schema
+
+KEYS = "changed_keys"
+# Functions over many rows: with fewer input rows they may leave out a partition that all rows would have shown.
+ACROSS_ROWS = (exp.Window, exp.Having, exp.Limit, exp.Offset, exp.Qualify)
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What to write (`select`) and which of the table's files it replaces."""
+
+    select: str
+    removed: tuple[str, ...]
+
+
+def replace_keys(
+    con: DuckDBPyConnection, inputs: Inputs, model: Model, work: Work, schema: Schema, files: tuple[str, ...]
+) -> Replacement:
+    """The model over the changed bronze rows, with the untouched rows of the files that held their old versions.
+
+    Raises:
+        ModelError: the model's key is not its bronze table's own key, unchanged, so old rows could not be found.
+    """
+    reference = work.changed[0]
+    manifest = inputs.manifest(parse_table(reference).table)
+    assert manifest is not None
+    _check_key(model, manifest, reference)
+    changed_rows = bronze_select(inputs.catalog.store, manifest, work.links)
+    expose(con, {reference: changed_rows})
+    types = {f.name: duckdb_type(f.field_type) for f in schema.fields}
+    keys = ", ".join(quote(k) for k in model.key)
+    cast = ", ".join(f"cast({quote(k)} as {types[k]}) as {quote(k)}" for k in model.key)
+    lake = inputs.catalog.store.lake
+    run_sql(con, f"create or replace temp table {KEYS} as select distinct {cast} from ({changed_rows})", model, lake)
+    # The files' rows are read twice, the keys alone first: only files that hold a changed key are rewritten.
+    with_names = files_select(schema, files, filename=True)
+    touched = run_sql(con, f"select distinct filename from ({with_names}) semi join {KEYS} using ({keys})", model, lake)
+    removed = tuple(str(row[0]) for row in touched)
+    columns = ", ".join(quote(f.name) for f in schema.fields)
+    fresh = f"select {columns} from ({model.sql.strip()}) q"
+    if not removed:
+        return Replacement(fresh, ())
+    kept = f"select {columns} from ({files_select(schema, removed)}) anti join {KEYS} using ({keys})"
+    return Replacement(f"{fresh} union all {kept}", removed)
+
+
+def replace_partitions(
+    con: DuckDBPyConnection,
+    inputs: Inputs,
+    model: Model,
+    work: Work,
+    version: TableVersion,
+    schema: Schema,
+    files: tuple[str, ...],
+) -> Replacement | str:
+    """The model for the partitions that changed input rows reach; or, in words, why it must be rebuilt in full."""
+    field = model.partition_by[0]
+    if len(model.partition_by) > 1:
+        return "it has several partition fields"
+    driver = _driver(model, field.column)
+    if driver is None or work.changed != (driver,):
+        return f"{', '.join(work.changed)} changed, and its partitions follow {driver or 'no single table'}"
+    if any(True for _ in sqlglot.parse_one(model.sql, dialect="athena").find_all(*ACROSS_ROWS)):
+        return "it compares rows with each other (window, having or limit)"
+    moved = _moved_files(inputs, driver, version)
+    if moved is None:
+        return f"the version of {driver} it was made from has been cleaned away"
+    table = inputs.table(parse_table(driver))
+    assert table is not None
+    lake = inputs.catalog.store.lake
+    expose(con, {driver: files_select(table.schema(), moved)})
+    value = partition_value(field)
+    reached = run_sql(con, f"select distinct {value} from ({model.sql.strip()}) q", model, lake)
+    current = inputs.select(driver)
+    assert current is not None
+    expose(con, {driver: current})
+    columns = ", ".join(quote(f.name) for f in schema.fields)
+    chosen = _in(value, [row[0] for row in reached])
+    with_names = files_select(schema, files, filename=True)
+    touched = run_sql(con, f"select distinct filename from ({with_names}) q where {chosen}", model, lake)
+    return Replacement(
+        f"select {columns} from ({model.sql.strip()}) q where {chosen}", tuple(str(r[0]) for r in touched)
+    )
+
+
+def _check_key(model: Model, manifest: Manifest, reference: str) -> None:
+    bare = {k: _is_bare(model, manifest, reference, k) for k in model.key}
+    wrong = [k for k, is_bare in bare.items() if not is_bare]
+    if set(model.key) != set(manifest.key) or wrong:
+        found = ", ".join(manifest.key) or "none"
+        raise ModelError(
+            f"{model.path}: update: by_key needs the key of {reference} ({found}), each column at most cast; the header "
+            f"says {', '.join(model.key)}{f', and {wrong[0]} is computed' if wrong else ''}. Old rows could not be found "
+            "again. Nothing was committed. Use that key, or remove the line: update: by_key."
+        )
+
+
+def _is_bare(model: Model, manifest: Manifest, reference: str, column: str) -> bool:
+    """Whether an output column is a bronze column of the same name, cast at most."""
+    columns = {c.name: "varchar" for c in manifest.columns} | {"_op": "varchar", "_ingested_at": "varchar"}
+    layer, table = reference.split(".", 1)
+    node = _lineage(model, column, {layer: {table: columns}})
+    if node is None:
+        return False
+    while True:
+        expression = node.expression
+        while isinstance(expression, (exp.Alias, exp.Cast, exp.Paren)):
+            expression = expression.this
+        if isinstance(expression, exp.Table):
+            return node.name.rpartition(".")[2].strip('"') == column and expression.sql(dialect="athena").startswith(
+                (reference, f'"{layer}"')
+            )
+        if not isinstance(expression, exp.Column) or len(node.downstream) != 1:
+            return False
+        node = node.downstream[0]
+
+
+def _driver(model: Model, column: str) -> str | None:
+    """The one table whose columns an output column is made of."""
+    node = _lineage(model, column, None)
+    if node is None:
+        return None
+    leaves = {n.expression for n in node.walk() if isinstance(n.expression, exp.Table)}
+    names = {f"{t.db}.{t.name}" for t in leaves if isinstance(t, exp.Table)}
+    return names.pop() if len(names) == 1 else None
+
+
+def _lineage(model: Model, column: str, schema: Mapping[str, object] | None) -> Node | None:
+    try:
+        return lineage(column, model.sql, schema=dict(schema or {}), dialect="athena")
+    except SqlglotError:
+        return None
+
+
+def _moved_files(inputs: Inputs, reference: str, version: TableVersion) -> list[str] | None:
+    """Files of `reference` that came or went since `version` read it; None if that state is no longer known."""
+    table = inputs.table(parse_table(reference))
+    old = int(version.inputs.get(reference, 0))
+    if table is None or table.snapshot_by_id(old) is None:
+        return None
+    was = {f.file_path for f in live_files(table, old)}
+    now = {f.file_path for f in live_files(table)}
+    return sorted(was ^ now)
+
+
+def _in(value: str, found: list[Any]) -> str:
+    texts = [str(v) for v in found if v is not None]
+    parts = [f"cast({value} as varchar) in ({', '.join(literal(t) for t in texts)})"] if texts else []
+    parts += [f"{value} is null"] if len(texts) < len(found) else []
+    return f"({' or '.join(parts) or 'false'})"

@@ -1,0 +1,193 @@
+"""One model, one run: plan, stage, gate, commit. Whatever fails on the way, readers see the version before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from lakehouse.catalog.bronze import Manifest
+from lakehouse.catalog.iceberg import Catalog, TableVersion, current_version, files_select
+from lakehouse.model import Model
+from lakehouse.names import TableName, quote
+from lakehouse.promote.changed import KEYS, Replacement, replace_keys, replace_partitions
+from lakehouse.promote.commit import Provenance, Target, commit_files, is_shaped, open_target
+from lakehouse.promote.gate import run_gate
+from lakehouse.promote.inputs import TABLE_REFERENCE, Inputs, expose, parse_table, versions_of
+from lakehouse.promote.plan import Work, plan_model
+from lakehouse.promote.quarantine import clear_quarantine, split_rows, write_quarantine
+from lakehouse.promote.stage import StagedFiles, output_schema, stage_files
+from lakehouse.promote.suites import Suite, load_suite
+from lakehouse.promote.verdict import Verdict, gate_failure
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+STAGED, CANDIDATE = "gate.staged", "gate.candidate"
+
+
+@dataclass(frozen=True)
+class Promoter:
+    """What promotions of one run share: the connection, the catalog, and where the suites are."""
+
+    con: DuckDBPyConnection
+    catalog: Catalog
+    inputs: Inputs
+    expectations: Path
+    run_id: str
+    report: Callable[[str], None] = field(default=lambda _: None)
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What happened to one table. `snapshot_id` is None where there was nothing to do."""
+
+    name: TableName
+    work: Work
+    verdict: Verdict | None
+    snapshot_id: int | None
+    rows_staged: int
+    rows_total: int
+    rows_quarantined: int
+    files_added: int
+    files_removed: int
+    size_bytes: int
+    evolved: tuple[str, ...]
+    seconds: float
+
+
+def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promotion:
+    """Bring one silver or gold table up to date.
+
+    Raises:
+        ModelError: the model or its suite is wrong.
+        GateFailed: an expectation said no; the staged files stay for inspection until vacuumed.
+        CommitConflict: another run committed to it first.
+    """
+    began = time.monotonic()
+    suite = load_suite(job.expectations / model.name.layer / f"{model.name.table}.json", model.name)
+    table = job.inputs.table(model.name)
+    version = current_version(table) if table else None
+    work, versions = plan_promotion(job, model, suite, version, full=full)
+    if work.scope == "nothing":
+        assert version is not None
+        elapsed = time.monotonic() - began
+        return Promotion(model.name, work, None, None, 0, version.rows, version.quarantined_rows, 0, 0, 0, (), elapsed)
+    _expose_inputs(job, model, suite)
+    job.report("stage")
+    wanted = output_schema(job.con, model, job.catalog.store.lake)
+    if work.scope != "full" and (table is None or not is_shaped(table, wanted, model.partition_by)):
+        work = Work("full", "the model's columns or partitions changed")
+    target = open_target(job.catalog, model, table, wanted)
+    work, replacement = _replacement(job, model, work, version, target)
+    staged = _stage(job, target, replacement.select)
+    _expose_inputs(job, model, suite)
+    job.report("gate")
+    verdict = _gate(job, target, suite, staged, replacement)
+    staged, quarantined = _divert(job, target, suite, staged, verdict)
+    job.report("commit")
+    earlier = version.quarantined_rows if version and work.scope != "full" else 0
+    provenance = Provenance(job.run_id, versions, suite.fingerprint, earlier + quarantined)
+    committed = commit_files(job.catalog, target, staged.urls, replacement.removed, provenance)
+    job.inputs.forget(model.name)
+    if provenance.quarantined_rows or (version and version.quarantined_rows):
+        _clear(job, target, work, staged)
+    made = current_version(committed)
+    assert made is not None
+    return Promotion(
+        model.name,
+        work,
+        verdict,
+        made.snapshot_id,
+        staged.rows,
+        made.rows,
+        quarantined,
+        len(staged.urls),
+        len(replacement.removed),
+        staged.size_bytes,
+        target.evolved,
+        time.monotonic() - began,
+    )
+
+
+def plan_promotion(
+    job: Promoter, model: Model, suite: Suite, version: TableVersion | None, *, full: bool
+) -> tuple[Work, dict[str, str]]:
+    """What there is to do for a model, and the versions of its inputs that this was decided on."""
+    versions = versions_of(job.inputs, model.reads, str(model.path))
+    manifests: dict[str, Manifest] = {}
+    for reference in model.reads:
+        name = parse_table(reference)
+        manifest = job.inputs.manifest(name.table) if name.layer == "bronze" else None
+        if manifest:
+            manifests[reference] = manifest
+    return plan_model(model, version, versions, manifests, suite.fingerprint, full=full), versions
+
+
+def _expose_inputs(job: Promoter, model: Model, suite: Suite) -> None:
+    """Views of what the model reads and of what its suite compares it with."""
+    named = {".".join(m) for m in TABLE_REFERENCE.findall(suite.path.read_text(encoding="utf-8"))}
+    wanted = [*model.reads, *sorted(named - set(model.reads) - {str(model.name)})]
+    selects = {reference: job.inputs.select(reference) for reference in wanted}
+    expose(job.con, {reference: select for reference, select in selects.items() if select})
+
+
+def _replacement(
+    job: Promoter, model: Model, work: Work, version: TableVersion | None, target: Target
+) -> tuple[Work, Replacement]:
+    if work.scope == "by_key":
+        return work, replace_keys(job.con, job.inputs, model, work, target.schema, target.files)
+    if work.scope == "by_partition" and version is not None:
+        found = replace_partitions(job.con, job.inputs, model, work, version, target.schema, target.files)
+        if isinstance(found, Replacement):
+            return work, found
+        work = Work("full", found)
+    return work, Replacement(model.sql.strip(), target.files)
+
+
+def _stage(job: Promoter, target: Target, select: str) -> StagedFiles:
+    store, model = job.catalog.store, target.model
+    prefix = store.layout.url(store.layout.staged(model.name, job.run_id, token_hex(4)))
+    return stage_files(job.con, select, target.schema, model.partition_by, prefix, model, store.lake)
+
+
+def _gate(job: Promoter, target: Target, suite: Suite, staged: StagedFiles, replacement: Replacement) -> Verdict:
+    kept = [f for f in target.files if f not in set(replacement.removed)]
+    selects = {
+        STAGED: files_select(target.schema, staged.urls),
+        CANDIDATE: files_select(target.schema, [*kept, *staged.urls]),
+    }
+    expose(job.con, selects)
+    whole = CANDIDATE if kept else STAGED
+    return run_gate(job.con, suite, run_id=job.run_id, staged=STAGED, candidate=whole)
+
+
+def _divert(
+    job: Promoter, target: Target, suite: Suite, staged: StagedFiles, verdict: Verdict
+) -> tuple[StagedFiles, int]:
+    """Stop if the verdict blocks; else set aside the rows that failed, and stage the rest again without them."""
+    if verdict.blocking:
+        raise gate_failure(verdict)
+    if not verdict.diverting:
+        return staged, 0
+    good, bad = split_rows(job.con, suite, verdict, STAGED)
+    quarantined = write_quarantine(job.con, job.catalog.store, target.model.name, job.run_id, bad)
+    rest = _stage(job, target, good)
+    layout = job.catalog.store.layout
+    job.catalog.store.delete([layout.key(url) for url in staged.urls])
+    return rest, quarantined
+
+
+def _clear(job: Promoter, target: Target, work: Work, staged: StagedFiles) -> None:
+    """Earlier quarantined rows that this run made anew, or set aside anew, leave the quarantine."""
+    key = target.model.key
+    keys = ", ".join(quote(k) for k in key)
+    promoted = {
+        "full": None,
+        "by_key": f"select {keys} from {KEYS}",
+        "by_partition": f"select {keys} from ({files_select(target.schema, staged.urls)})",
+    }
+    clear_quarantine(job.con, job.catalog.store, target.model.name, key, promoted[work.scope], job.run_id)
