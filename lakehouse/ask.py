@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from lakehouse.engines.duckdb import explain_duckdb_error
 from lakehouse.errors import EngineError
-from lakehouse.promote.inputs import TABLE_REFERENCE, expose
+from lakehouse.names import TABLE_REFERENCE
+from lakehouse.promote.inputs import expose
 from lakehouse.run import Session
 
 if TYPE_CHECKING:

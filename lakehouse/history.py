@@ -72,7 +72,7 @@ def find_table(project: Project, table: str, layers: Sequence[str]) -> TableName
     Raises:
         UsageError: none, or several.
     """
-    names = [n for n in load_graph(project.root / "queries").models if n.layer in layers]
+    names = [n for n in load_graph(project.root).models if n.layer in layers]
     found = [n for n in names if table in (str(n), n.table)]
     if len(found) != 1:
         which = ", ".join(str(n) for n in found or names)

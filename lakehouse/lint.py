@@ -22,8 +22,8 @@ def lint_project(project: Project) -> list[LintFinding]:
     """Everything wrong with the project's files, in their order; an empty list is good news."""
     queries = project.root / "queries"
     try:
-        graph = load_graph(queries)
-        questions = load_questions(queries)
+        graph = load_graph(project.root)
+        questions = load_questions(project.root)
     except LakehouseError as e:
         return [LintFinding(str(queries), str(e))]
     findings = list(_model_findings(project, graph))

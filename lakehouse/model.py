@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -17,7 +17,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.optimizer.scope import traverse_scope
 
 from lakehouse.errors import ModelError
-from lakehouse.names import LAYERS, TABLE_NAME, Layer, TableName
+from lakehouse.names import LAYERS, TABLE_NAME, TABLE_REFERENCE, Layer, TableName
 from lakehouse.project import ENGINES
 
 Update = Literal["replace", "by_key", "by_partition"]
@@ -43,13 +43,17 @@ class PartitionField:
 
 @dataclass(frozen=True)
 class Model:
-    """One SELECT and what its header says of the table it makes."""
+    """One SELECT and what its header says of the table it makes.
+
+    `reads` are the tables of the SELECT, `compares` the other ones that its suite looks at.
+    """
 
     name: TableName
     path: Path
     sql: str
     description: str
     reads: tuple[str, ...]
+    compares: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
     partition_by: tuple[PartitionField, ...] = ()
     update: Update = "replace"
@@ -75,9 +79,6 @@ class ModelGraph:
     """All models of a project, in the order they must run: every model after what it reads."""
 
     models: Mapping[TableName, Model]
-
-    def __iter__(self) -> Iterable[Model]:  # type: ignore[override]
-        return iter(self.models.values())
 
     def layer(self, layer: Layer) -> list[Model]:
         return [m for m in self.models.values() if m.name.layer == layer]
@@ -114,56 +115,73 @@ class ModelGraph:
         return [m for n, m in self.models.items() if n in keep]
 
 
-def load_graph(queries: Path) -> ModelGraph:
-    """Read every model of `queries/{bronze,silver,gold}` and order them.
+def load_graph(root: Path) -> ModelGraph:
+    """Every model of a project's `queries/{bronze,silver,gold}`, in the order they must run.
 
     Raises:
         ModelError: a file that does not parse, a header that says what does not exist, a table nobody makes, a cycle.
     """
-    models = {
-        m.name: m for layer in LAYERS for path in sorted((queries / layer).glob("*.sql")) for m in [_load(path, layer)]
-    }
+    paths = [(path, layer) for layer in LAYERS for path in sorted((root / "queries" / layer).glob("*.sql"))]
+    models = {m.name: m for m in (_load(path, layer, root / "expectations") for path, layer in paths)}
     if not models:
-        raise ModelError(f"No model in {queries}. A model is a file queries/<layer>/<table>.sql with one SELECT in it.")
+        raise ModelError(
+            f"No model in {root / 'queries'}. A model is a file queries/<layer>/<table>.sql with one SELECT in it."
+        )
     by_text = {str(n): n for n in models}
-    sorter: TopologicalSorter[TableName] = TopologicalSorter()
     for model in models.values():
-        reads = [r for r in model.reads if not r.startswith("source.")]
-        for read in reads:
-            if read not in by_text:
+        for read in model.reads:
+            if read not in by_text and not read.startswith("source."):
                 raise ModelError(f"{model.path}: reads {read}, which no model makes. {_suggest(read, list(by_text))}")
-        sorter.add(model.name, *(by_text[r] for r in reads))
-    try:
-        order = list(sorter.static_order())
-    except CycleError as e:
-        ring = " → ".join(str(n) for n in e.args[1])
-        raise ModelError(f"Models read each other in a circle: {ring}. Break it: one of them must read less.") from e
+    order = _order(models, by_text)
     rank = {n: (LAYERS.index(n.layer), i) for i, n in enumerate(order)}
     return ModelGraph({n: models[n] for n in sorted(models, key=lambda n: rank[n])})
 
 
-def load_questions(queries: Path) -> list[Question]:
-    """Every query of `queries/analysis`, by name.
+def load_questions(root: Path) -> list[Question]:
+    """Every query of a project's `queries/analysis`, by name.
 
     Raises:
         ModelError: a file that does not parse or reads what an analysis may not.
     """
     questions = []
-    for path in sorted((queries / "analysis").glob("*.sql")):
+    for path in sorted((root / "queries" / "analysis").glob("*.sql")):
         sql, description, _ = _split(path)
         questions.append(Question(path.stem, path, sql, description, _reads(path, sql, "analysis")))
     return questions
 
 
-def _load(path: Path, layer: Layer) -> Model:
+def _order(models: Mapping[TableName, Model], by_text: Mapping[str, TableName]) -> list[TableName]:
+    """What a model reads before it, and what its suite compares it with too, unless suites compare in a circle."""
+    must = {n: [by_text[r] for r in m.reads if r in by_text] for n, m in models.items()}
+    should = {n: [by_text[r] for r in m.compares if r in by_text] for n, m in models.items()}
+    try:
+        return list(TopologicalSorter({n: [*must[n], *should[n]] for n in models}).static_order())
+    except CycleError:
+        pass
+    try:
+        return list(TopologicalSorter(must).static_order())
+    except CycleError as e:
+        ring = " → ".join(str(n) for n in e.args[1])
+        raise ModelError(f"Models read each other in a circle: {ring}. Break it: one of them must read less.") from e
+
+
+def _load(path: Path, layer: Layer, expectations: Path) -> Model:
     if not TABLE_NAME.fullmatch(path.stem):
         raise ModelError(
             f"{path}: a table's name has lower-case letters, digits and underscores only; rename the file."
         )
+    name = TableName(layer, path.stem)
     sql, description, header = _split(path)
-    reads = _reads(path, sql, layer)
-    model = Model(TableName(layer, path.stem), path, sql, description, reads)
+    model = Model(name, path, sql, description, _reads(path, sql, layer), _compares(name, expectations))
     return _with_header(model, header)
+
+
+def _compares(name: TableName, expectations: Path) -> tuple[str, ...]:
+    """Tables that a suite's own queries name; the suite itself is read strictly when its gate runs."""
+    suite = expectations / name.layer / f"{name.table}.json"
+    text = suite.read_text(encoding="utf-8") if suite.exists() else ""
+    named = {".".join(m) for m in TABLE_REFERENCE.findall(text)}
+    return tuple(sorted(named - {str(name)}))
 
 
 def _split(path: Path) -> tuple[str, str, dict[str, tuple[int, str]]]:
@@ -243,7 +261,7 @@ def _with_header(model: Model, header: Mapping[str, tuple[int, str]]) -> Model:
         )
     text = "\n".join([model.sql.strip(), *(f"{k}: {v[1]}" for k, v in sorted(header.items()) if k in REBUILDS)])
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
-    return Model(model.name, model.path, model.sql, model.description, model.reads, fingerprint=fingerprint, **values)  # type: ignore[arg-type]
+    return replace(model, fingerprint=fingerprint, **values)  # type: ignore[arg-type]
 
 
 def _columns(text: str) -> tuple[str, ...]:

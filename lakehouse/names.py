@@ -12,6 +12,7 @@ Layer = Literal["bronze", "silver", "gold"]
 LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,119}")
+TABLE_REFERENCE = re.compile(r"\b(bronze|silver|gold)\.([a-z_][a-z0-9_]*)\b")
 TABLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,127}")
 
 MANIFEST = "_manifest.json"

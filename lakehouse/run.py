@@ -148,7 +148,7 @@ def open_session(project: Project, run_id: str | None = None, progress: Progress
         ProjectError, ModelError: the project is wrong.
         LakeError: the bucket is missing, refuses, or does not answer.
     """
-    graph = load_graph(project.root / "queries")
+    graph = load_graph(project.root)
     store = Store(project.lake)
     store.check()
     catalog = Catalog(store)

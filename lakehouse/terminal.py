@@ -11,11 +11,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.names import TableName
-from lakehouse.run import RunResult, StepResult, summarise
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from lakehouse.run import RunResult, StepResult
 
 MARKS = {
     "done": "[green]✓[/]",
@@ -29,7 +30,7 @@ OUTCOMES = {
     "nothing": "already up to date",
     "gate": "stopped by the gate",
     "failed": "failed",
-    "blocked": "blocked by one of these",
+    "blocked": "blocked",
 }
 
 
@@ -92,6 +93,8 @@ def describe_step(step: StepResult) -> str:
 def run_table(result: RunResult) -> Table:
     """The summary of a run: one line per table that did anything."""
     from rich.table import Table
+
+    from lakehouse.run import summarise
 
     seconds = (result.finished_at - result.started_at).total_seconds()
     counts = ", ".join(f"{n} {OUTCOMES[o]}" for o, n in summarise(result.steps).items() if n)

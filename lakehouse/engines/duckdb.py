@@ -38,6 +38,9 @@ def open_duckdb(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute(f"set temp_directory = {literal(str(spill))}")
         con.execute("set timezone = 'UTC'")
         con.execute("set enable_progress_bar = false")
+        # A file being uploaded holds part-sized buffers, and a part is this divided by 10,000: 80 MB by default, which
+        # a partitioned write needs once for every partition. 5 MB is S3's smallest part.
+        con.execute("set s3_uploader_max_filesize = '50GB'")
         yield con
     finally:
         con.close()

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
 
 KEYS = "changed_keys"
-# Functions over many rows: with fewer input rows they may leave out a partition that all rows would have shown.
-ACROSS_ROWS = (exp.Window, exp.Having, exp.Limit, exp.Offset, exp.Qualify)
+# With these in it, the partitions that changed rows reach cannot be found by running the model over those rows alone:
+# an output row may then depend on the absence of others, or on rows of other partitions.
+ACROSS_ROWS = (exp.Window, exp.Having, exp.Limit, exp.Offset, exp.Qualify, exp.Exists, exp.Except, exp.Intersect)
 
 
 @dataclass(frozen=True)
@@ -78,29 +79,31 @@ def replace_partitions(
     schema: Schema,
     files: tuple[str, ...],
 ) -> Replacement | str:
-    """The model for the partitions that changed input rows reach; or, in words, why it must be rebuilt in full."""
-    field = model.partition_by[0]
+    """The model for the partitions that changed input rows reach; or, in words, why it must be rebuilt in full.
+
+    A partition changes only if a row that came or went contributes to it. So the model is run once for each changed
+    input, over its files that came or went, beside the old and new files of the other changed inputs together: every
+    old or new combination of rows is among those.
+    """
     if len(model.partition_by) > 1:
         return "it has several partition fields"
-    driver = _driver(model, field.column)
-    if driver is None or work.changed != (driver,):
-        return f"{', '.join(work.changed)} changed, and its partitions follow {driver or 'no single table'}"
-    if any(True for _ in sqlglot.parse_one(model.sql, dialect="athena").find_all(*ACROSS_ROWS)):
-        return "it compares rows with each other (window, having or limit)"
-    moved = _moved_files(inputs, driver, version)
-    if moved is None:
-        return f"the version of {driver} it was made from has been cleaned away"
-    table = inputs.table(parse_table(driver))
-    assert table is not None
-    lake = inputs.catalog.store.lake
-    expose(con, {driver: files_select(table.schema(), moved)})
-    value = partition_value(field)
-    reached = run_sql(con, f"select distinct {value} from ({model.sql.strip()}) q", model, lake)
-    current = inputs.select(driver)
-    assert current is not None
-    expose(con, {driver: current})
+    if not _is_row_joined(model):
+        return "it compares rows with each other or joins them outer, so changed rows can reach any partition"
+    value, lake = partition_value(model.partition_by[0]), inputs.catalog.store.lake
+    moved: dict[str, tuple[str, str]] = {}
+    for reference in work.changed:
+        selects = _moved_rows(inputs, reference, version)
+        if selects is None:
+            return f"the version of {reference} it was made from is no longer known"
+        moved[reference] = selects
+    reached: set[object] = {None}
+    for reference, (only_moved, _) in moved.items():
+        expose(con, {r: both for r, (_, both) in moved.items()} | {reference: only_moved})
+        found = run_sql(con, f"select distinct {value} from ({model.sql.strip()}) q", model, lake)
+        reached |= {row[0] for row in found}
+    expose(con, {r: select for r in work.changed if (select := inputs.select(r))})
     columns = ", ".join(quote(f.name) for f in schema.fields)
-    chosen = _in(value, [row[0] for row in reached])
+    chosen = _in(value, list(reached))
     with_names = files_select(schema, files, filename=True)
     touched = run_sql(con, f"select distinct filename from ({with_names}) q where {chosen}", model, lake)
     return Replacement(
@@ -140,14 +143,13 @@ def _is_bare(model: Model, manifest: Manifest, reference: str, column: str) -> b
         node = node.downstream[0]
 
 
-def _driver(model: Model, column: str) -> str | None:
-    """The one table whose columns an output column is made of."""
-    node = _lineage(model, column, None)
-    if node is None:
-        return None
-    leaves = {n.expression for n in node.walk() if isinstance(n.expression, exp.Table)}
-    names = {f"{t.db}.{t.name}" for t in leaves if isinstance(t, exp.Table)}
-    return names.pop() if len(names) == 1 else None
+def _is_row_joined(model: Model) -> bool:
+    """Whether the model is joins, filters and aggregates only, so that each input row reaches its own partitions."""
+    tree = sqlglot.parse_one(model.sql, dialect="athena")
+    if tree.find(*ACROSS_ROWS) is not None or any(j.side for j in tree.find_all(exp.Join)):
+        return False
+    nested = (s for s in tree.find_all(exp.Subquery) if not isinstance(s.parent, exp.From | exp.Join))
+    return next(nested, None) is None and not any(i.args.get("query") for i in tree.find_all(exp.In))
 
 
 def _lineage(model: Model, column: str, schema: Mapping[str, object] | None) -> Node | None:
@@ -157,15 +159,15 @@ def _lineage(model: Model, column: str, schema: Mapping[str, object] | None) -> 
         return None
 
 
-def _moved_files(inputs: Inputs, reference: str, version: TableVersion) -> list[str] | None:
-    """Files of `reference` that came or went since `version` read it; None if that state is no longer known."""
+def _moved_rows(inputs: Inputs, reference: str, version: TableVersion) -> tuple[str, str] | None:
+    """SELECTs of the rows that came or went since `version`, and of all old and new ones; None if it is forgotten."""
     table = inputs.table(parse_table(reference))
     old = int(version.inputs.get(reference, 0))
     if table is None or table.snapshot_by_id(old) is None:
         return None
     was = {f.file_path for f in live_files(table, old)}
     now = {f.file_path for f in live_files(table)}
-    return sorted(was ^ now)
+    return files_select(table.schema(), sorted(was ^ now)), files_select(table.schema(), sorted(was | now))
 
 
 def _in(value: str, found: list[Any]) -> str:

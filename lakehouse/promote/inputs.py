@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,13 +9,11 @@ from typing import TYPE_CHECKING
 from lakehouse.catalog.bronze import Manifest, bronze_select, latest_manifest
 from lakehouse.catalog.iceberg import Catalog, files_select, live_files
 from lakehouse.errors import ModelError
-from lakehouse.names import LAYERS, TableName, quote
+from lakehouse.names import LAYERS, TABLE_REFERENCE, TableName, quote
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from pyiceberg.table import Table
-
-TABLE_REFERENCE = re.compile(r"\b(bronze|silver|gold)\.([a-z_][a-z0-9_]*)\b")
 
 
 @dataclass

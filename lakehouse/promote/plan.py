@@ -30,6 +30,7 @@ def plan_model(
     manifests: Mapping[str, Manifest],
     suite: str,
     *,
+    is_new: bool,
     full: bool,
 ) -> Work:
     """Decide from the table's last version, the inputs' versions now, and the model's text.
@@ -37,7 +38,8 @@ def plan_model(
     `inputs` maps each table the model reads to its version; `manifests` has the newest run of each bronze one.
     """
     if full or version is None:
-        return Work("full", "asked for" if full else "first version, or changed by somebody else")
+        reason = "asked for" if full else "first version" if is_new else "another writer changed the table"
+        return Work("full", reason)
     if version.model != model.fingerprint:
         return Work("full", "the model changed since its last commit")
     if version.suite != suite and version.quarantined_rows:

@@ -16,7 +16,7 @@ from lakehouse.names import TableName, quote
 from lakehouse.promote.changed import KEYS, Replacement, replace_keys, replace_partitions
 from lakehouse.promote.commit import Provenance, Target, commit_files, is_shaped, open_target
 from lakehouse.promote.gate import run_gate
-from lakehouse.promote.inputs import TABLE_REFERENCE, Inputs, expose, parse_table, versions_of
+from lakehouse.promote.inputs import Inputs, expose, parse_table, versions_of
 from lakehouse.promote.plan import Work, plan_model
 from lakehouse.promote.quarantine import clear_quarantine, split_rows, write_quarantine
 from lakehouse.promote.stage import StagedFiles, output_schema, stage_files
@@ -71,12 +71,12 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
     suite = load_suite(job.expectations / model.name.layer / f"{model.name.table}.json", model.name)
     table = job.inputs.table(model.name)
     version = current_version(table) if table else None
-    work, versions = plan_promotion(job, model, suite, version, full=full)
+    work, versions = plan_promotion(job, model, suite, version, is_new=table is None, full=full)
     if work.scope == "nothing":
         assert version is not None
         elapsed = time.monotonic() - began
         return Promotion(model.name, work, None, None, 0, version.rows, version.quarantined_rows, 0, 0, 0, (), elapsed)
-    _expose_inputs(job, model, suite)
+    _expose_inputs(job, model)
     job.report("stage")
     wanted = output_schema(job.con, model, job.catalog.store.lake)
     if work.scope != "full" and (table is None or not is_shaped(table, wanted, model.partition_by)):
@@ -84,7 +84,7 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
     target = open_target(job.catalog, model, table, wanted)
     work, replacement = _replacement(job, model, work, version, target)
     staged = _stage(job, target, replacement.select)
-    _expose_inputs(job, model, suite)
+    _expose_inputs(job, model)
     job.report("gate")
     verdict = _gate(job, target, suite, staged, replacement)
     staged, quarantined = _divert(job, target, suite, staged, verdict)
@@ -114,7 +114,7 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
 
 
 def plan_promotion(
-    job: Promoter, model: Model, suite: Suite, version: TableVersion | None, *, full: bool
+    job: Promoter, model: Model, suite: Suite, version: TableVersion | None, *, is_new: bool, full: bool
 ) -> tuple[Work, dict[str, str]]:
     """What there is to do for a model, and the versions of its inputs that this was decided on."""
     versions = versions_of(job.inputs, model.reads, str(model.path))
@@ -124,13 +124,12 @@ def plan_promotion(
         manifest = job.inputs.manifest(name.table) if name.layer == "bronze" else None
         if manifest:
             manifests[reference] = manifest
-    return plan_model(model, version, versions, manifests, suite.fingerprint, full=full), versions
+    return plan_model(model, version, versions, manifests, suite.fingerprint, is_new=is_new, full=full), versions
 
 
-def _expose_inputs(job: Promoter, model: Model, suite: Suite) -> None:
+def _expose_inputs(job: Promoter, model: Model) -> None:
     """Views of what the model reads and of what its suite compares it with."""
-    named = {".".join(m) for m in TABLE_REFERENCE.findall(suite.path.read_text(encoding="utf-8"))}
-    wanted = [*model.reads, *sorted(named - set(model.reads) - {str(model.name)})]
+    wanted = [*model.reads, *(r for r in model.compares if r not in model.reads)]
     selects = {reference: job.inputs.select(reference) for reference in wanted}
     expose(job.con, {reference: select for reference, select in selects.items() if select})
 

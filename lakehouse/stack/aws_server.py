@@ -80,16 +80,15 @@ def _refuse_stale(response: Any) -> None:
     """AWS: an UpdateTable whose VersionId is not the current one fails with ConcurrentModificationException."""
     from moto.glue.exceptions import GlueClientError
 
-    class ConcurrentModificationException(GlueClientError):
-        code = "ConcurrentModificationException"
-
     expected = response.parameters.get("VersionId")
     if expected is None:
         return
     name = response.parameters["TableInput"]["Name"]
     table = response.glue_backend.get_table(response.parameters["DatabaseName"], name)
     if str(expected) != str(table._current_version):
-        raise ConcurrentModificationException(f"Table {name} is at version {table._current_version}, not {expected}")
+        raise GlueClientError(
+            "ConcurrentModificationException", f"Table {name} is at version {table._current_version}, not {expected}"
+        )
 
 
 def save_catalog(path: Path) -> None:

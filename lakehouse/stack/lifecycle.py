@@ -33,7 +33,7 @@ def up(project: Project, *, trino: bool = False, report: Report) -> list[Service
             report(f"{state.path} was damaged; it is written anew")
         with ThreadPoolExecutor(3) as pool:
             started = [pool.submit(_ensure, project, state, name, report) for name in ORDER[:3]]
-        if not all([each.result() for each in started]):
+        if not all(each.result() for each in started):
             _fall_back_to_memory(state, report)
         if trino:
             _ensure(project, state, "trino", report)

@@ -32,7 +32,13 @@ discovery.uri=http://127.0.0.1:{port}
 catalog.management=static
 """
 NODE = "node.environment=local\nnode.data-dir={data}\n"
-JVM = "-server\n-Xmx{heap}\n-XX:+UseG1GC\n-XX:+ExplicitGCInvokesConcurrent\n-Djdk.attach.allowAttachSelf=true\n-Dfile.encoding=UTF-8\n"
+JVM = """-server
+-Xmx{heap}
+-XX:+UseG1GC
+-XX:+ExplicitGCInvokesConcurrent
+-Djdk.attach.allowAttachSelf=true
+-Dfile.encoding=UTF-8
+"""
 STORAGE = """fs.native-s3.enabled=true
 s3.endpoint={s3}
 s3.region={region}

@@ -1,0 +1,3 @@
+-- Coupons handed in at the till.
+-- owner: sales-data
+select * from source.coupon_redemptions

@@ -1,0 +1,3 @@
+-- Coupons by the campaign that sent them.
+-- owner: sales-data
+select * from source.coupons

@@ -1,0 +1,3 @@
+-- Baskets, exactly as the till wrote them.
+-- owner: sales-data
+select * from source.orders

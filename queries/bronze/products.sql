@@ -1,0 +1,3 @@
+-- Articles, exactly as the shop keeps them.
+-- owner: sales-data
+select * from source.products
