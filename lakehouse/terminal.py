@@ -23,7 +23,7 @@ MARKS = {
     "nothing": "[dim]·[/]",
     "gate": "[red]✗[/]",
     "failed": "[red]✗[/]",
-    "blocked": "[yellow]–[/]",
+    "blocked": "[yellow]-[/]",
 }
 OUTCOMES = {
     "done": "brought up to date",
@@ -107,8 +107,8 @@ def run_table(result: RunResult) -> Table:
     for step in result.steps:
         if step.outcome == "nothing":
             continue
-        written = f"{step.rows:,}" + (f" −{step.deleted:,}" if step.deleted else "")
-        files = f"+{step.files_added} −{step.files_removed}" if step.files_added or step.files_removed else ""
+        written = f"{step.rows:,}" + (f" -{step.deleted:,}" if step.deleted else "")
+        files = f"+{step.files_added} -{step.files_removed}" if step.files_added or step.files_removed else ""
         table.add_row(
             f"{MARKS[step.outcome]} {step.table}",
             step.scope.replace("_", " ") if step.outcome == "done" else OUTCOMES[step.outcome],

