@@ -22,7 +22,7 @@ ROWS = ("mostly", *FILTER)
 class ExpectationType:
     """How an expectation is called, and which rows it is about.
 
-    `whole`: a row's result depends on other rows, so it is tested on the table as it would be, not the staged rows alone.
+    `whole`: a row's result depends on other rows, so it is asked of the table as it would be.
     """
 
     domain: Domain
@@ -145,7 +145,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "with lag() over (order by …), which says which order you mean",
         "expect_column_values_to_match_json_schema": "SQL has no JSON schema. Write "
         "expect_column_values_to_be_json_parseable, and unexpected_rows_expectation with json_extract for its fields",
-        "expect_multicolumn_values_to_be_unique": "it cannot be configured in this version of Great Expectations. Write "
+        "expect_multicolumn_values_to_be_unique": "it cannot be configured in Great Expectations 1.24. Write "
         "expect_compound_columns_to_be_unique, or expect_select_column_values_to_be_unique_within_record",
         "expect_column_bootstrapped_ks_test_p_value_to_be_greater_than": "it has no SQL form. Write "
         "expect_column_kl_divergence_to_be_less_than or expect_column_quantile_values_to_be_between",

@@ -1,10 +1,10 @@
 """The execution engine: Great Expectations' SQL on a DuckDB connection that somebody else owns."""
 
-# ruff: noqa: TID253 – only ever imported inside functions.
+# ruff: noqa: TID253 (this module is only ever imported inside functions)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from duckdb_sqlalchemy import ConnectionWrapper
 from great_expectations.core.batch import Batch
 from great_expectations.core.id_dict import IDDict
-from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
+from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
 from great_expectations.validator.validator import Validator
 
 # These say nothing about the data: the gate could not be asked at all.
@@ -65,10 +65,11 @@ class QuietValidator(Validator):
 
 
 @contextmanager
-def open_validator(
-    con: duckdb.DuckDBPyConnection, views: tuple[str, ...]
-) -> Iterator[tuple[QuietValidator, list[str]]]:
-    """A validator over `views` (schema.name) and the batch id of each; `con` itself is neither used nor closed."""
+def open_validators(con: duckdb.DuckDBPyConnection, views: Iterable[str]) -> Iterator[dict[str, QuietValidator]]:
+    """A validator for each of `views` (schema.name), over one engine; `con` itself is neither used nor closed.
+
+    One for each, because a validator asks everything of its last batch, whatever batch a question names.
+    """
 
     def connect() -> ConnectionWrapper:
         # A cursor sees the catalog and the secrets of its connection but not its session's settings.
@@ -79,8 +80,7 @@ def open_validator(
     engine = sa.create_engine("duckdb://", creator=connect, poolclass=sa.pool.StaticPool)
     try:
         execution = LakehouseExecutionEngine(engine)
-        batches = [_batch(execution, view) for view in views]
-        yield QuietValidator(execution, batches=batches), [str(b.id) for b in batches]
+        yield {view: QuietValidator(execution, batches=[_batch(execution, view)]) for view in views}
     finally:
         engine.dispose()
 

@@ -1,6 +1,6 @@
 """The metrics that Great Expectations has for other databases and not for DuckDB; importing this registers them."""
 
-# ruff: noqa: TID253 – only ever imported inside functions.
+# ruff: noqa: TID253 (this module is only ever imported inside functions)
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Any
 import great_expectations.expectations.core.expect_column_type_to_be as column_type
 import great_expectations.expectations.type_comparison as type_comparison
 import sqlalchemy as sa
-from great_expectations.expectations.metrics.map_metric_provider import (
-    ColumnMapMetricProvider,
+from great_expectations.expectations.metrics.map_metric_provider.column_condition_partial import (
     column_condition_partial,
 )
+from great_expectations.expectations.metrics.map_metric_provider.column_map_metric_provider import (
+    ColumnMapMetricProvider,
+)
 from great_expectations.expectations.metrics.metric_provider import metric_value
-from great_expectations.expectations.metrics.query_metrics.query_data_source_table.comparison_query_data_source_table import (
-    ComparisonQueryDataSourceTable,
+from great_expectations.expectations.metrics.query_metrics.query_data_source_table import (
+    comparison_query_data_source_table as comparison,
 )
 from great_expectations.expectations.metrics.query_metrics.query_table.base_query_table import BaseQueryTable
 from great_expectations.expectations.metrics.query_metrics.query_table.unexpected_rows_query_table import (
@@ -32,8 +34,8 @@ COMPARED_ROWS = 10_000
 
 # Types are compared as DuckDB writes them (DECIMAL(10,2)), not as names of SQLAlchemy classes, which have no precision.
 _NATIVE_TYPES = frozenset({*type_comparison.CASE_INSENSITIVE_DIALECTS, "duckdb"})
-type_comparison.CASE_INSENSITIVE_DIALECTS = _NATIVE_TYPES  # type: ignore[assignment]
-column_type.CASE_INSENSITIVE_DIALECTS = _NATIVE_TYPES  # type: ignore[assignment]
+for module in (type_comparison, column_type):
+    vars(module)["CASE_INSENSITIVE_DIALECTS"] = _NATIVE_TYPES
 
 
 def _text(column: Any) -> sa.Cast[str]:
@@ -41,7 +43,7 @@ def _text(column: Any) -> sa.Cast[str]:
 
 
 def _matches(column: Any, regex: str) -> Condition:
-    return sa.func.regexp_matches(_text(column), regex)  # type: ignore[return-value]
+    return sa.func.regexp_matches(_text(column), regex)
 
 
 def _like(column: Any, pattern: str, escape: str | None) -> Condition:
@@ -65,7 +67,7 @@ def _register(name: str, condition: Callable[..., Condition], *arguments: str) -
         condition_value_keys = arguments
 
         @column_condition_partial(engine=LakehouseExecutionEngine)
-        def _lakehouse(cls, column: Any, **given: Any) -> Condition:  # noqa: N805
+        def _lakehouse(cls, column: Any, **given: Any) -> Condition:
             return condition(column, *(given.get(a) for a in arguments))
 
     return Metric
@@ -118,7 +120,7 @@ class ColumnTypes(TableMetricProvider):
     default_kwarg_values = {"include_nested": True}  # noqa: RUF012
 
     @metric_value(engine=LakehouseExecutionEngine)
-    def _lakehouse(  # noqa: N805
+    def _lakehouse(
         cls, execution_engine: LakehouseExecutionEngine, metric_domain_kwargs: dict[str, Any], **_: Any
     ) -> list[dict[str, Any]]:
         records = execution_engine.get_domain_records(metric_domain_kwargs)
@@ -133,7 +135,7 @@ class UnexpectedRows(UnexpectedRowsQueryTable):
     """Only the count of unexpected rows is reported, so the rows themselves are not fetched a second time."""
 
     @metric_value(engine=LakehouseExecutionEngine)
-    def _lakehouse(cls, **_: Any) -> list[dict[str, Any]]:  # noqa: N805
+    def _lakehouse(cls, **_: Any) -> list[dict[str, Any]]:
         return []
 
 
@@ -141,7 +143,7 @@ class BaseQuery(BaseQueryTable):
     """One side of a comparison, whole: Great Expectations would compare the first 200 rows only."""
 
     @metric_value(engine=LakehouseExecutionEngine)
-    def _lakehouse(  # noqa: N805
+    def _lakehouse(
         cls,
         execution_engine: LakehouseExecutionEngine,
         metric_domain_kwargs: dict[str, Any],
@@ -152,11 +154,11 @@ class BaseQuery(BaseQueryTable):
         return _rows(execution_engine, metric_value_kwargs["base_query"].format(batch=batch))
 
 
-class ComparisonQuery(ComparisonQueryDataSourceTable):
+class ComparisonQuery(comparison.ComparisonQueryDataSourceTable):
     """The other side of a comparison is the same lake, seen through the same connection."""
 
     @metric_value(engine=LakehouseExecutionEngine)
-    def _lakehouse(  # noqa: N805
+    def _lakehouse(
         cls, execution_engine: LakehouseExecutionEngine, metric_value_kwargs: dict[str, Any], **_: Any
     ) -> list[dict[str, Any]]:
         return _rows(execution_engine, metric_value_kwargs["comparison_query"])

@@ -1,6 +1,6 @@
 """Duplicates counted by one GROUP BY: the window functions of Great Expectations sort the whole table."""
 
-# ruff: noqa: TID253 – only ever imported inside functions.
+# ruff: noqa: TID253 (this module is only ever imported inside functions)
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from great_expectations.expectations.metrics.metric_provider import MetricProvider, metric_value
-from great_expectations.expectations.metrics.util import get_sqlalchemy_selectable
+from great_expectations.util import get_sqlalchemy_selectable
 
 from lakehouse.promote.expectations.engine import LakehouseExecutionEngine
 
@@ -20,7 +20,7 @@ class DuplicateValues(MetricProvider):
     domain_keys = ("batch_id", "table", "column", "row_condition", "condition_parser")
 
     @metric_value(engine=LakehouseExecutionEngine)
-    def _lakehouse(  # noqa: N805
+    def _lakehouse(
         cls, execution_engine: LakehouseExecutionEngine, metric_domain_kwargs: dict[str, Any], **_: Any
     ) -> int:
         return _count_duplicates(execution_engine, metric_domain_kwargs, [metric_domain_kwargs["column"]])
@@ -33,14 +33,14 @@ class DuplicateKeys(MetricProvider):
     domain_keys = ("batch_id", "table", "column_list", "row_condition", "condition_parser", "ignore_row_if")
 
     @metric_value(engine=LakehouseExecutionEngine)
-    def _lakehouse(  # noqa: N805
+    def _lakehouse(
         cls, execution_engine: LakehouseExecutionEngine, metric_domain_kwargs: dict[str, Any], **_: Any
     ) -> int:
         return _count_duplicates(execution_engine, metric_domain_kwargs, metric_domain_kwargs["column_list"])
 
 
 def _count_duplicates(engine: LakehouseExecutionEngine, domain: dict[str, Any], names: list[str]) -> int:
-    columns = [sa.column(name) for name in names]
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
     groups = (
         sa.select(sa.func.count().label("rows_alike"))
         .select_from(get_sqlalchemy_selectable(engine.get_domain_records(domain)))

@@ -1,6 +1,6 @@
 """Ask Great Expectations: expectations and views in, plain answers and SQL conditions out."""
 
-# ruff: noqa: TID253 – only ever imported inside functions.
+# ruff: noqa: TID253 (this module is only ever imported inside functions)
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import duckdb
 import great_expectations.expectations as gxe
 import sqlalchemy as sa
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
-from great_expectations.exceptions import GreatExpectationsError
+from great_expectations.exceptions.exceptions import GreatExpectationsError
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.expectations.registry import get_expectation_impl, get_metric_kwargs
 from great_expectations.validator.metric_configuration import MetricConfiguration
@@ -23,7 +23,7 @@ from pydantic.v1 import ValidationError
 from sqlalchemy.sql import visitors
 
 from lakehouse.promote.expectations import metrics, uniqueness
-from lakehouse.promote.expectations.engine import LakehouseExecutionEngine, QuietValidator, open_validator
+from lakehouse.promote.expectations.engine import LakehouseExecutionEngine, QuietValidator, open_validators
 
 REGISTERED = (gxe, metrics, uniqueness)  # importing them is what makes their expectations and metrics known
 EXAMPLES = 3
@@ -52,40 +52,41 @@ class Answer:
 class Asker:
     """One connection's views under validation; guards that they are asked through one engine, opened once."""
 
-    def __init__(self, validator: QuietValidator, batch_ids: Mapping[str, str]) -> None:
-        self._validator = validator
-        self._batch_ids = batch_ids
+    def __init__(self, validators: Mapping[str, QuietValidator]) -> None:
+        self._validators = validators
 
     @property
     def _engine(self) -> LakehouseExecutionEngine:
-        engine = self._validator.execution_engine
+        engine = next(iter(self._validators.values())).execution_engine
         assert isinstance(engine, LakehouseExecutionEngine)
         return engine
 
     def ask(self, questions: Sequence[Question], *, examples: int = 0) -> list[Answer]:
-        """Answer every question in one graph of metrics; `examples` unexpected values are fetched where there are any.
+        """Answer every question, a graph of metrics for each view; up to `examples` unexpected values come along.
 
         Raises:
             duckdb.Error, KeyboardInterrupt: the database itself gave up, which says nothing about the data.
         """
-        configurations = [self._configuration(q) for q in questions]
         how = {
             "catch_exceptions": True,
             "result_format": {"result_format": "BASIC", "partial_unexpected_count": examples},
         }
-        with silenced():
-            found = self._validator.graph_validate(configurations, runtime_configuration=how)
-        if self._engine.broken:
-            raise self._engine.broken[0]
+        found: list[ExpectationValidationResult] = []
+        for view, validator in self._validators.items():
+            configurations = [self._configuration(q) for q in questions if q.view == view]
+            with silenced():
+                found += validator.graph_validate(configurations, runtime_configuration=how) if configurations else []
+            if self._engine.broken:
+                raise self._engine.broken[0]
         return [_answer(result) for result in found]
 
     def condition(self, question: Question) -> str:
         """SQL that is true for exactly the rows that a row-level expectation does not expect."""
         kind = get_expectation_impl(question.type)
         name = f"{kind.map_metric}.condition"  # type: ignore[attr-defined]
-        kwargs = get_metric_kwargs(name, configuration=self._configuration(question))
         with silenced():
-            unexpected, compute, accessor = self._validator.get_metric(
+            kwargs = get_metric_kwargs(name, configuration=self._configuration(question))
+            unexpected, compute, accessor = self._validators[question.view].get_metric(
                 MetricConfiguration(name, kwargs["metric_domain_kwargs"], kwargs["metric_value_kwargs"])
             )
         return self._sql(sa.and_(unexpected, *self._filters({**compute, **accessor})))
@@ -108,16 +109,15 @@ class Asker:
         return str(compiled).replace("%%", "%")
 
     def _configuration(self, question: Question) -> ExpectationConfiguration:
-        kwargs = {**question.kwargs, "batch_id": self._batch_ids[question.view]}
+        kwargs = {**question.kwargs, "batch_id": self._validators[question.view].active_batch_id}
         return ExpectationConfiguration(type=question.type, kwargs=kwargs, meta={"position": question.position})
 
 
 @contextmanager
 def open_asker(con: duckdb.DuckDBPyConnection, views: Iterable[str]) -> Iterator[Asker]:
     """An Asker over `views` of `con`, which must be committed and named with their schema."""
-    wanted = tuple(dict.fromkeys(views))
-    with open_validator(con, wanted) as (validator, ids):
-        yield Asker(validator, dict(zip(wanted, ids, strict=True)))
+    with open_validators(con, dict.fromkeys(views)) as validators:
+        yield Asker(validators)
 
 
 def check_arguments(expectation: str, kwargs: Mapping[str, Any]) -> str | None:
@@ -160,5 +160,5 @@ def _raised(info: Any) -> str | None:
     for found in nested:
         if found.get("raised_exception"):
             text = str(found.get("exception_message") or "an exception without a message")
-            return " ".join(text.split("[SQL:")[0].split())
+            return " ".join(text.split("[SQL:")[0].replace("in BatchData ", "").split()).removeprefix("Error: ")
     return None
