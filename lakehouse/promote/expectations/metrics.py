@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import great_expectations.expectations.core.expect_column_type_to_be as column_type
+import great_expectations.expectations.metrics.column_aggregate_metrics.column_outlier_statistics as outliers
 import great_expectations.expectations.type_comparison as type_comparison
 import sqlalchemy as sa
 from great_expectations.expectations.metrics.map_metric_provider.column_condition_partial import (
@@ -20,12 +21,16 @@ from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.query_metrics.query_data_source_table import (
     comparison_query_data_source_table as comparison,
 )
+from great_expectations.expectations.metrics.query_metrics.query_row_count.unexpected_rows_query_row_count import (
+    UnexpectedRowsQueryRowCount,
+)
 from great_expectations.expectations.metrics.query_metrics.query_table.base_query_table import BaseQueryTable
 from great_expectations.expectations.metrics.query_metrics.query_table.unexpected_rows_query_table import (
     UnexpectedRowsQueryTable,
 )
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from great_expectations.expectations.metrics.util import CaseInsensitiveString
+from great_expectations.util import get_sqlalchemy_selectable
 
 from lakehouse.promote.expectations.engine import LakehouseExecutionEngine
 
@@ -127,8 +132,31 @@ class ColumnTypes(TableMetricProvider):
         table = records.subquery() if isinstance(records, sa.Select) else records
         select = sa.select(sa.text("*")).select_from(table)
         text = str(select.compile(execution_engine.engine, compile_kwargs={"literal_binds": True}))
-        described = execution_engine.execute_query(sa.text("describe " + text.replace(":", "\\:")))
+        described = execution_engine.execute_query(_verbatim(f"describe {text}"))
         return [{"name": r[0], "type": CaseInsensitiveString(r[1]), "primary_key": False} for r in described]
+
+
+class OutlierStatistics(outliers.ColumnOutlierStatistics):
+    """What an outlier is measured against: interpolated quartiles, as pandas has them, or mean and deviation."""
+
+    @metric_value(engine=LakehouseExecutionEngine)
+    def _lakehouse(
+        cls,
+        execution_engine: LakehouseExecutionEngine,
+        metric_domain_kwargs: dict[str, Any],
+        metric_value_kwargs: dict[str, Any],
+        **_: Any,
+    ) -> outliers.OutlierStatistics:
+        value = sa.cast(sa.column(metric_domain_kwargs["column"]), sa.Double)
+        iqr = metric_value_kwargs["method"] == "iqr"
+        functions = (sa.func.quantile_cont(value, 0.25), sa.func.quantile_cont(value, 0.75))
+        wanted = functions if iqr else (sa.func.avg(value), sa.func.stddev_samp(value))
+        records = get_sqlalchemy_selectable(execution_engine.get_domain_records(metric_domain_kwargs))
+        first, second = execution_engine.execute_query(sa.select(*wanted).select_from(records)).one()
+        if not iqr:
+            return outliers.OutlierStatistics.symmetric(center=first, spread=second)
+        spread = None if first is None else second - first
+        return outliers.OutlierStatistics(lower_reference=first, upper_reference=second, spread=spread)
 
 
 class UnexpectedRows(UnexpectedRowsQueryTable):
@@ -137,6 +165,22 @@ class UnexpectedRows(UnexpectedRowsQueryTable):
     @metric_value(engine=LakehouseExecutionEngine)
     def _lakehouse(cls, **_: Any) -> list[dict[str, Any]]:
         return []
+
+
+class UnexpectedRowCount(UnexpectedRowsQueryRowCount):
+    """The query counted as it is written: Great Expectations would take a colon in it for a parameter."""
+
+    @metric_value(engine=LakehouseExecutionEngine)
+    def _lakehouse(
+        cls,
+        execution_engine: LakehouseExecutionEngine,
+        metric_domain_kwargs: dict[str, Any],
+        metric_value_kwargs: dict[str, Any],
+        **_: Any,
+    ) -> int:
+        batch = execution_engine.get_domain_records(metric_domain_kwargs)
+        query = metric_value_kwargs["unexpected_rows_query"].format(batch=batch)
+        return int(execution_engine.execute_query(_verbatim(f"select count(*) from ({query}\n) found")).scalar_one())
 
 
 class BaseQuery(BaseQueryTable):
@@ -164,9 +208,13 @@ class ComparisonQuery(comparison.ComparisonQueryDataSourceTable):
         return _rows(execution_engine, metric_value_kwargs["comparison_query"])
 
 
+def _verbatim(sql: str) -> sa.TextClause:
+    return sa.text(sql.replace(":", "\\:"))
+
+
 def _rows(engine: LakehouseExecutionEngine, query: str) -> list[dict[str, Any]]:
     limited = f"select * from ({query.rstrip('; ')}\n) compared limit {COMPARED_ROWS + 1}"
-    found = [row._asdict() for row in engine.execute_query(sa.text(limited.replace(":", "\\:")))]
+    found = [row._asdict() for row in engine.execute_query(_verbatim(limited))]
     if len(found) > COMPARED_ROWS:
         raise ValueError(f"a query to compare returns more than {COMPARED_ROWS:,} rows; let it aggregate first")
     return found
