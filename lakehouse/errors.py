@@ -55,7 +55,13 @@ class PortabilityError(LakehouseError):
 
 
 class GateFailed(LakehouseError):
+    """Carries the verdict (a `lakehouse.promote.verdict.Verdict`), so that a run can record what failed."""
+
     exit_code = 3
+
+    def __init__(self, message: str, *, verdict: object = None) -> None:
+        super().__init__(message)
+        self.verdict = verdict
 
 
 class EnginesDiffer(LakehouseError):

@@ -1,126 +1,144 @@
-"""Run a suite on exactly the files that would become visible, and say what came of it."""
+"""The gate: a suite is asked about the staged files before anybody sees them, and the answers become a verdict."""
 
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from lakehouse.promote.rows import ROW_RULES
+from lakehouse.errors import EngineError, ModelError
+from lakehouse.promote.divert import find_diversions
+from lakehouse.promote.report import describe_check
 from lakehouse.promote.suites import Expectation, Suite
-from lakehouse.promote.verdict import Check, CheckOutcome, Verdict
+from lakehouse.promote.verdict import Check, Diversion, Verdict
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# These compare rows with each other, so that new files alone could not show what is wrong with them.
-WHOLE_TABLE = ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique")
-INDEX = "lakehouse_index"
+    from lakehouse.promote.expectations.validate import Answer, Asker, Question
 
 
-def run_gate(con: DuckDBPyConnection, suite: Suite, *, run_id: str, staged: str, candidate: str | None) -> Verdict:
-    """Evaluate a suite; nothing is raised for what it finds, an expectation that cannot be evaluated is an "error".
+def run_gate(
+    con: DuckDBPyConnection,
+    suite: Suite,
+    *,
+    run_id: str,
+    staged: str,
+    candidate: str | None,
+    key: tuple[str, ...] = (),
+) -> Verdict:
+    """Ask every expectation of `suite` and decide; nothing is raised for data that fails, see `gate_failure`.
 
-    `staged` and `candidate` name views of `con`: the rows of the new files, and the table as it would be with them.
-    Expectations of single rows look at the first, those of whole tables at the second; without a candidate (a bronze
-    increment, which is no table) the latter are left out.
+    `staged` and `candidate` name views of `con` (schema.name): the rows of the new files, and the table as it would be
+    with them. What concerns one row alone is asked of the first, everything else of the second, which the suite's
+    queries call {batch}; without a candidate (a bronze increment, which is no table) everything else is left out.
+    `key` identifies a row, for queries whose failing rows are to be set aside.
+
+    Raises:
+        ModelError: an expectation's arguments make no sense, or its failing rows cannot be told apart.
+        EngineError: DuckDB could not answer, which says nothing about the data.
     """
+    import duckdb
+
+    from lakehouse.promote.expectations import load
+
+    load()
+    from lakehouse.promote.expectations.validate import open_asker
+
     began = time.monotonic()
-    rows = _count(con, staged)
-    single = [i for i, e in enumerate(suite.expectations) if is_row_level(e)]
-    whole = [i for i in range(len(suite.expectations)) if i not in single]
-    checks: dict[int, Check] = {}
-    if candidate == staged:
-        checks |= _evaluate(con, suite, staged, range(len(suite.expectations)))
-    else:
-        # Zero new rows (only deletes) say nothing of a row; GX would call some aggregates of them failures.
-        checks |= _evaluate(con, suite, staged, single) if rows else _vacuous(suite, single)
-        checks |= _evaluate(con, suite, candidate, whole) if candidate else {}
-    return Verdict(suite.table, run_id, rows, tuple(checks[i] for i in sorted(checks)), time.monotonic() - began)
+    _check_arguments(suite)
+    questions = _questions(suite, staged, candidate)
+    try:
+        rows = _count(con, staged)
+        with open_asker(con, [staged, candidate or staged]) as asker:
+            checks = _ask(asker, suite, questions)
+            found, diverted = find_diversions(con, asker, suite, checks, questions, staged, candidate or staged, key)
+    except duckdb.Error as e:
+        raise _explain(e, suite) from e
+    diversions = {d.position: d for d in found}
+    checks = [*_own_checks(con, suite, candidate), *(_capped(c, suite, diversions, rows) for c in checks)]
+    return Verdict(suite.table, run_id, rows, tuple(checks), time.monotonic() - began, tuple(found), diverted)
 
 
 def is_row_level(expectation: Expectation) -> bool:
     """Whether an expectation judges each row by itself."""
-    return expectation.type in ROW_RULES and expectation.type not in WHOLE_TABLE
+    return expectation.kind.row_level and not expectation.kind.whole
 
 
-def _evaluate(con: DuckDBPyConnection, suite: Suite, view: str, chosen: Sequence[int]) -> dict[int, Check]:
-    import great_expectations as gx
+def _check_arguments(suite: Suite) -> None:
+    from lakehouse.promote.expectations.validate import check_arguments
 
-    from lakehouse.promote.gx_duckdb import batch_of, context
-
-    if not chosen:
-        return {}
-    context()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        specs = [_spec(suite.expectations[i], i) for i in chosen]
-        built, checks = {}, {}
-        for i, spec in zip(chosen, specs, strict=True):
-            try:
-                built[i] = gx.expectations.registry.get_expectation_impl(spec["type"])(
-                    **spec["kwargs"], meta=spec["meta"]
-                )
-            except ValueError as e:  # pydantic's ValidationError: the kwargs are not what the expectation takes
-                checks[i] = _check(suite.expectations[i], "error", " ".join(str(e).split())[:300])
-        results = batch_of(con, view).validate(
-            gx.ExpectationSuite(name=str(suite.table), expectations=list(built.values())), result_format="SUMMARY"
-        )
-        for result in results.results:
-            i = result.expectation_config.meta[INDEX]
-            checks[i] = _result(suite.expectations[i], result)
-    for i in chosen:
-        if i not in checks:
-            checks[i] = _check(suite.expectations[i], "error", "GX left it out without a word")
-    return checks
+    for number, expectation in enumerate(suite.expectations, 1):
+        wrong = check_arguments(expectation.type, expectation.kwargs)
+        if wrong:
+            raise ModelError(
+                f"{suite.path}: expectation {number} ({expectation.type}): {wrong}. Nothing was tested, so nothing is "
+                "promoted. Correct its kwargs."
+            )
 
 
-def _spec(expectation: Expectation, index: int) -> dict[str, Any]:
-    return {"type": expectation.type, "kwargs": dict(expectation.kwargs), "meta": {INDEX: index}}
+def _questions(suite: Suite, staged: str, candidate: str | None) -> list[Question]:
+    from lakehouse.promote.expectations.validate import Question
+
+    views = [staged if is_row_level(e) else candidate for e in suite.expectations]
+    pairs = zip(suite.expectations, views, strict=True)
+    return [Question(i, e.type, e.kwargs, view) for i, (e, view) in enumerate(pairs) if view is not None]
 
 
-def _vacuous(suite: Suite, chosen: Sequence[int]) -> dict[int, Check]:
-    return {i: _check(suite.expectations[i], "passed", "no new rows") for i in chosen}
+def _ask(asker: Asker, suite: Suite, questions: Sequence[Question]) -> list[Check]:
+    """A check for each question; those that failed are asked again, for examples of what failed."""
+    from lakehouse.promote.expectations.validate import EXAMPLES
+
+    answers = {a.position: a for a in asker.ask(questions)}
+    again = [q for q in questions if _has_examples(suite.expectations[q.position], answers.get(q.position))]
+    answers |= {a.position: a for a in asker.ask(again, examples=EXAMPLES)} if again else {}
+    return [describe_check(q.position, suite.expectations[q.position], answers.get(q.position)) for q in questions]
 
 
-def _result(expectation: Expectation, result: Any) -> Check:
-    errors = [e for e in _exceptions(result.exception_info or {}) if e.get("raised_exception")]
-    if errors:
-        return _check(expectation, "error", " ".join(str(errors[0].get("exception_message")).split())[:300])
-    found: Mapping[str, Any] = result.result or {}
-    unexpected, elements = int(found.get("unexpected_count") or 0), int(found.get("element_count") or 0)
-    observed = f"observed {found['observed_value']}" if found.get("observed_value") is not None else ""
-    if unexpected:
-        observed = f"for example {', '.join(repr(v) for v in found.get('partial_unexpected_list', [])[:3])}"
-    outcome: CheckOutcome = "passed" if bool(result.success) else "failed"
-    return _check(expectation, outcome, observed[:300], unexpected, elements)
+def _has_examples(expectation: Expectation, answer: Answer | None) -> bool:
+    return answer is not None and not answer.success and not answer.error and expectation.kind.row_level
 
 
-def _exceptions(info: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    if "raised_exception" in info:
-        yield info
+def _capped(check: Check, suite: Suite, diversions: Mapping[int, Diversion], staged_rows: int) -> Check:
+    """A failed `quarantine` check, stopped where its rows are too many, or none of them is among the staged."""
+    if check.position is None or check.position not in diversions:
+        return check
+    found = diversions[check.position].rows
+    share = suite.max_share(suite.expectations[check.position])
+    # One row of a small increment is more than any share of it, and is what a quarantine is for.
+    allowed = max(int(share * staged_rows), 1) if share else 0
+    if found == 0:
+        why = "none of these rows is among the staged ones, so setting rows aside cannot help"
+    elif found > allowed:
+        why = f"{found / staged_rows:.2%} of the {staged_rows:,} staged rows, and at most {share:.2%} may be set aside"
     else:
-        yield from info.values()
+        return check
+    return replace(check, stops=True, message=f"{check.message}; that is {why}" if found else f"{check.message}; {why}")
 
 
-def _check(
-    expectation: Expectation, outcome: CheckOutcome, observed: str, unexpected: int = 0, elements: int = 0
-) -> Check:
-    why = str(expectation.meta.get("why", ""))
-    return Check(
-        expectation.type,
-        expectation.columns,
-        expectation.kwargs,
-        expectation.severity,
-        outcome,
-        observed,
-        unexpected,
-        elements,
-        why,
+def _own_checks(con: DuckDBPyConnection, suite: Suite, candidate: str | None) -> list[Check]:
+    """What the gate demands of every table: most expectations are true of no rows at all."""
+    if candidate is None or suite.may_be_empty or _count(con, candidate):
+        return []
+    message = (
+        "the table would have no rows, of which almost every expectation is true; if that is right, "
+        'write "meta": {"may_be_empty": true} into the suite'
     )
+    return [Check("table_has_rows", "", "critical", "failed", "0 rows", None, None, message, stops=True)]
 
 
 def _count(con: DuckDBPyConnection, view: str) -> int:
     row = con.execute(f"select count(*) from {view}").fetchone()
     return int(row[0]) if row else 0
+
+
+def _explain(error: Exception, suite: Suite) -> EngineError:
+    from duckdb import HTTPException, IOException
+
+    text = " ".join(str(error).split())[:400]
+    return EngineError(
+        f"{suite.table}: the gate could not be asked: {text}. That says nothing about the data. Nothing was committed; "
+        "readers still see the version before. Run again; if it persists: lakehouse doctor",
+        retryable=isinstance(error, HTTPException | IOException),
+    )

@@ -5,66 +5,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.errors import GateFailed
-from lakehouse.names import TableName, literal, quote
-from lakehouse.promote.rows import ROW_RULES, failing_rows, passing_rows
+from lakehouse.names import TableName, literal
+from lakehouse.promote.divert import is_among
 from lakehouse.promote.suites import Suite
-from lakehouse.promote.verdict import GateStopped, Verdict
+from lakehouse.promote.verdict import Diversion, Verdict
 from lakehouse.store import Store
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FILE = "rows.parquet"
-OWN_COLUMNS = ("_failed_expectations", "_run_id", "_quarantined_at")
+OWN_COLUMNS = ("_failed_expectation", "_reason", "_run_id", "_quarantined_at")
 
 
 def split_rows(con: DuckDBPyConnection, suite: Suite, verdict: Verdict, staged: str) -> tuple[str, str]:
-    """Two SELECTs over `staged`: the rows to promote, and the rows to set aside.
+    """Two SELECTs over `staged`: the rows to promote, and the rows to set aside with _failed_expectation and _reason.
 
-    Raises:
-        GateFailed: more than the suite's share of rows fail, or fewer are found than the gate counted.
+    Every staged row is in exactly one of them; a row that fails several expectations is set aside once, with all of
+    them named. Both read the views that the gate ran on, so run them before those are replaced.
     """
-    columns = [str(row[0]) for row in con.execute(f"describe {staged}").fetchall()]
-    rules = [(check.phrase.split(":")[0], ROW_RULES[check.type](check.kwargs)) for check in verdict.diverting]
-    bad = failing_rows(staged, rules, columns=columns)
-    row = con.execute(f"select count(*) from ({bad})").fetchone()
-    count = int(row[0]) if row else 0
-    if count < max(check.unexpected_count for check in verdict.diverting):
-        raise GateFailed(
-            f"{verdict.table}, run {verdict.run_id}: the gate counted more failing rows than can be found again "
-            f"({count:,}). Nothing was committed. Make the expectation critical, and report this with its suite."
-        )
-    share = count / max(verdict.rows, 1)
-    if share > suite.quarantine_max_share:
-        raise GateStopped(
-            f"{verdict.table}, run {verdict.run_id}: {count:,} of {verdict.rows:,} rows ({share:.1%}) fail "
-            f"{'; '.join(c.phrase for c in verdict.diverting[:3])}; that is more than the {suite.quarantine_max_share:.1%} "
-            "that may go to quarantine. Nothing was committed. Fix the source or the model, or raise "
-            f"meta.quarantine_max_share in {suite.path.name}.",
-            verdict,
-        )
-    return passing_rows(staged, rules, columns=columns), bad
+    bad = " or ".join(d.condition for d in verdict.diversions) or "false"
+    types = _named(verdict.diversions, [d.type for d in verdict.diversions])
+    reasons = _named(verdict.diversions, [d.reason for d in verdict.diversions])
+    return f"select * from {staged} where not ({bad})", (
+        f"select *, {types} as _failed_expectation, {reasons} as _reason from {staged} where {bad}"
+    )
 
 
 def write_quarantine(con: DuckDBPyConnection, store: Store, table: TableName, run_id: str, bad: str) -> int:
-    """Write the rows of `bad` under the run's quarantine prefix; how many."""
+    """Write the rows of `bad` under the run's quarantine prefix; how many. A run repeated writes over its own."""
     url = store.layout.url(store.layout.quarantine(table, run_id) + FILE)
-    row = con.execute(
-        f"copy (select *, {literal(run_id)} as _run_id, "
-        "strftime(now() at time zone 'UTC', '%Y-%m-%d %H:%M:%S') as _quarantined_at "
-        f"from ({bad})) to {literal(url)} (format parquet, compression zstd)"
-    ).fetchone()
-    return int(row[0]) if row else 0
+    stamp = "strftime(now() at time zone 'UTC', '%Y-%m-%d %H:%M:%S')"
+    stamped = f"select *, {literal(run_id)} as _run_id, {stamp} as _quarantined_at from ({bad})"
+    return _number(con, f"copy ({stamped}) to {literal(url)} (format parquet, compression zstd)")
 
 
-def read_quarantine(con: DuckDBPyConnection, store: Store, table: TableName) -> tuple[tuple[str, ...], list[Any]]:
-    """Columns and rows in a table's quarantine, newest first."""
-    files = quarantine_files(store, table)
-    if not files:
+def read_quarantine(
+    con: DuckDBPyConnection, store: Store, table: TableName
+) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """Columns and rows in a table's quarantine, newest first, why before what; no columns where there are no rows."""
+    urls = [store.layout.url(key) for key in quarantine_files(store, table)]
+    if not urls:
         return (), []
-    found = con.execute(f"select * from {_reader(store, files)} order by _quarantined_at desc")
-    return tuple(d[0] for d in found.description or []), found.fetchall()
+    own = ", ".join(OWN_COLUMNS)
+    listed = ", ".join(literal(u) for u in urls)
+    reader = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+    found = con.execute(f"select {own}, * exclude ({own}) from {reader} order by _quarantined_at desc, _run_id")
+    return tuple(str(d[0]) for d in found.description or []), found.fetchall()
 
 
 def clear_quarantine(
@@ -72,26 +59,18 @@ def clear_quarantine(
 ) -> int:
     """Remove rows whose key `promoted` (a SELECT; None: everything was rebuilt) has since made; how many remain.
 
-    A run's file is rewritten whole or deleted; `keep_run`, the run now going on, is left alone.
+    A run's file is rewritten whole or deleted; `keep_run`, the run now going on, is left alone. Called after the
+    commit: stopped halfway, it leaves rows that the next call removes.
     """
     remaining = 0
     for name in quarantine_files(store, table):
-        url = literal(store.layout.url(name))
+        file = f"read_parquet({literal(store.layout.url(name))}, hive_partitioning = false)"
         if f"/run_id={keep_run}/" in name:
-            remaining += _rows(con, f"select count(*) from read_parquet({url})")
-            continue
-        if promoted is None or not key:
+            remaining += _number(con, f"select count(*) from {file}")
+        elif promoted is None or not key:
             store.delete([name])
-            continue
-        listed = ", ".join(quote(k) for k in key)
-        rest = f"select * from read_parquet({url}) anti join ({promoted}) using ({listed})"
-        left = _rows(con, f"select count(*) from ({rest})")
-        if left == 0:
-            store.delete([name])
-        elif left < _rows(con, f"select count(*) from read_parquet({url})"):
-            con.execute(f"create or replace temp table quarantine_rest as {rest}")
-            con.execute(f"copy quarantine_rest to {url} (format parquet, compression zstd)")
-        remaining += left
+        else:
+            remaining += _keep_rest(con, store, name, f"from {file} where not {is_among(key, f'({promoted})')}")
     return remaining
 
 
@@ -101,10 +80,23 @@ def quarantine_files(store: Store, table: TableName) -> list[str]:
     return [o.key for o in found if o.key.endswith(FILE)]
 
 
-def _reader(store: Store, files: Sequence[str]) -> str:
-    return f"read_parquet([{', '.join(literal(store.layout.url(f)) for f in files)}], union_by_name = true)"
+def _keep_rest(con: DuckDBPyConnection, store: Store, name: str, rest: str) -> int:
+    # Held in between, because DuckDB would still be reading the object while it writes it.
+    con.execute(f"create or replace temp table quarantine_rest as {rest}")
+    left = _number(con, "select count(*) from quarantine_rest")
+    if left == 0:
+        store.delete([name])
+    else:
+        con.execute(f"copy quarantine_rest to {literal(store.layout.url(name))} (format parquet, compression zstd)")
+    con.execute("drop table quarantine_rest")
+    return left
 
 
-def _rows(con: DuckDBPyConnection, sql: str) -> int:
+def _named(diversions: Sequence[Diversion], texts: Sequence[str]) -> str:
+    cases = [f"case when {d.condition} then {literal(t)} end" for d, t in zip(diversions, texts, strict=True)]
+    return f"concat_ws('; ', {', '.join(cases)})" if cases else "''"
+
+
+def _number(con: DuckDBPyConnection, sql: str) -> int:
     row = con.execute(sql).fetchone()
     return int(row[0]) if row else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -11,30 +10,40 @@ from lakehouse.names import TableName
 
 Severity = Literal["critical", "quarantine", "warning"]
 CheckOutcome = Literal["passed", "failed", "error"]
+SEVERITIES: tuple[Severity, ...] = ("critical", "quarantine", "warning")
+LISTED = 5
 
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation's result. `unexpected_count` of `element_count` rows failed; both 0 for aggregates."""
+    """One expectation's result. `position` is its place in the suite, None for what the gate itself demands.
+
+    Counts are of rows; None where the expectation is not about rows. `stops` says that it stops the promotion: a
+    critical one that failed, any that raised, or more rows to divert than may be.
+    """
 
     type: str
     columns: str
-    kwargs: Mapping[str, Any]
     severity: Severity
     outcome: CheckOutcome
     observed: str
-    unexpected_count: int
-    element_count: int
-    why: str
+    unexpected_count: int | None
+    element_count: int | None
+    message: str
+    why: str = ""
+    position: int | None = None
+    stops: bool = False
 
-    @property
-    def phrase(self) -> str:
-        """`order_id to be unique: 3 rows`, for messages."""
-        name = (
-            self.type.removeprefix("expect_").removeprefix("column_values_").removeprefix("column_").replace("_", " ")
-        )
-        count = f"{self.unexpected_count:,} rows" if self.unexpected_count else self.observed
-        return f"{self.columns} {name}: {count}".strip()
+
+@dataclass(frozen=True)
+class Diversion:
+    """The staged rows that fail one `quarantine` expectation: `condition` is true for exactly those."""
+
+    position: int
+    type: str
+    reason: str
+    condition: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -46,18 +55,24 @@ class Verdict:
     rows: int
     checks: tuple[Check, ...]
     seconds: float
+    diversions: tuple[Diversion, ...] = ()
+    rows_diverted: int = 0
 
     @property
     def blocking(self) -> tuple[Check, ...]:
-        """What stops the promotion: a critical expectation that failed, and any that could not be evaluated."""
-        return tuple(
-            c for c in self.checks if c.outcome == "error" or (c.outcome == "failed" and c.severity == "critical")
-        )
+        """What stops the promotion."""
+        return tuple(c for c in self.checks if c.stops)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the staged files may be committed, once what is to be diverted has been."""
+        return not self.blocking
 
     @property
     def diverting(self) -> tuple[Check, ...]:
-        """What sends rows to quarantine."""
-        return tuple(c for c in self.checks if c.outcome == "failed" and c.severity == "quarantine")
+        """What sends rows to quarantine; nothing does where the promotion is stopped."""
+        diverted = {d.position for d in self.diversions}
+        return tuple(c for c in self.checks if c.position in diverted) if self.passed else ()
 
     @property
     def warnings(self) -> tuple[Check, ...]:
@@ -66,27 +81,30 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         return {
             "rows": self.rows,
+            "passed": self.passed,
+            "rows_diverted": self.rows_diverted if self.passed else 0,
             "seconds": round(self.seconds, 3),
             "checks": [asdict(c) for c in self.checks],
         }
 
 
-class GateStopped(GateFailed):
-    """GateFailed with the verdict it is about."""
-
-    def __init__(self, message: str, verdict: Verdict) -> None:
-        super().__init__(message)
-        self.verdict = verdict
-
-
-def gate_failure(verdict: Verdict) -> GateStopped:
-    """The error for a verdict that blocks."""
-    bad = verdict.blocking
-    named = "; ".join(c.phrase for c in bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
-    how = "failed" if all(c.outcome == "failed" for c in bad) else "failed or could not be evaluated"
-    return GateStopped(
-        f"{verdict.table}, run {verdict.run_id}: {len(bad)} of {len(verdict.checks)} expectations {how} ({named}), over "
-        f"{verdict.rows:,} rows. Nothing was committed; readers still see the version before. "
-        f"The suite: expectations/{verdict.table.layer}/{verdict.table.table}.json",
-        verdict,
+def gate_failure(verdict: Verdict) -> GateFailed:
+    """The error for a verdict that blocks; it carries the verdict."""
+    blocking = verdict.blocking
+    listed = "; ".join(c.message for c in blocking[:LISTED])
+    more = f"; and {len(blocking) - LISTED} more" if len(blocking) > LISTED else ""
+    return GateFailed(
+        f"{verdict.table}, run {verdict.run_id}: {_counted(verdict)} ({listed}{more}). "
+        f"Nothing was committed; readers still see the version before. Correct the source, the model, or its suite "
+        f"expectations/{verdict.table.layer}/{verdict.table.table}.json, then: lakehouse run {verdict.table}",
+        verdict=verdict,
     )
+
+
+def _counted(verdict: Verdict) -> str:
+    asked = [c for c in verdict.blocking if c.position is not None]
+    if not asked:
+        return "the gate said no"
+    total = sum(c.position is not None for c in verdict.checks)
+    how = "failed" if all(c.outcome == "failed" for c in asked) else "failed or could not be evaluated"
+    return f"{len(asked)} of {total} expectation{'' if total == 1 else 's'} {how}"
