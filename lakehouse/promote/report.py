@@ -94,5 +94,6 @@ def _observed(expectation: Expectation, result: Mapping[str, Any], unexpected: i
 
 
 def _short(value: object, limit: int = ARGUMENT_CHARS) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    plain = not isinstance(value, list | tuple | dict | bool)
+    text = str(value) if plain else json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= limit else text[: limit - 1] + "…"

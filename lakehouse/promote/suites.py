@@ -238,5 +238,9 @@ def _only(found: Mapping[str, Any], valid: tuple[str, ...], where: str) -> None:
 
 
 def _suggest(name: str, valid: list[str]) -> str:
-    close = get_close_matches(name, valid, n=1)
-    return f"Did you mean {close[0]!r}?" if close else f"There is: {', '.join(sorted(valid)[:12])}."
+    close = get_close_matches(name, valid, n=2, cutoff=0.7)
+    return (
+        f"Did you mean {' or '.join(repr(c) for c in close)}?"
+        if close
+        else f"There is: {', '.join(sorted(valid)[:12])}."
+    )
