@@ -24,7 +24,7 @@ WRITES = (
     "batch_create_partition", "batch_update_partition", "batch_delete_partition",
 )  # fmt: skip
 # Trino calls these after each write, and moto does not know them; AWS answers them with nothing where there is nothing.
-EMPTY_ANSWERS = {
+EMPTY_ANSWERS: dict[str, dict[str, list[Any]]] = {
     "delete_column_statistics_for_table": {},
     "delete_column_statistics_for_partition": {},
     "update_column_statistics_for_table": {"Errors": []},

@@ -22,6 +22,7 @@ from lakehouse.project import SERVICES_FILE, Project
 Report = Callable[[str], None]
 LOG_TAIL_LINES = 12
 STOP_TIMEOUT_S = 20.0
+STARTED: list[subprocess.Popen[bytes]] = []  # kept, because Python warns of a child that outlives its handle
 STATE_LOCK = threading.Lock()  # services start side by side
 
 
@@ -84,16 +85,12 @@ def locked(project: Project, report: Report) -> Iterator[None]:
 
 def free_port(preferred: int | None = None) -> int:
     """A loopback port nobody listens on: the preferred one if it is free, since people write ports down."""
-    for port in [preferred] if preferred else []:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", preferred or 0))
+            return int(probe.getsockname()[1])
+    return free_port()
 
 
 def launch(
@@ -113,6 +110,7 @@ def launch(
             env={**os.environ, **(environment or {})},
             user=user,
         )
+    STARTED.append(process)
     return {"pid": process.pid, "created": psutil.Process(process.pid).create_time(), "log": str(log)}
 
 

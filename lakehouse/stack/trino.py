@@ -122,7 +122,7 @@ def is_answering(url: str) -> bool:
     """Whether a query is answered: "SERVER STARTED" in its log is seconds too early."""
     import trino
 
-    connection = trino.dbapi.connect(
+    connection: Any = trino.dbapi.connect(  # type: ignore[no-untyped-call]
         host=url.split("//")[1].split(":")[0], port=int(url.rsplit(":", 1)[1]), user="lakehouse"
     )
     try:
