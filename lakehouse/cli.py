@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,7 +16,6 @@ from lakehouse.errors import LakehouseError
 
 if TYPE_CHECKING:
     from lakehouse.project import Project
-    from lakehouse.run import RunResult
 
 
 @dataclass(frozen=True)
@@ -78,6 +76,18 @@ def cli(ctx: click.Context, project: Path, as_json: bool, verbose: bool, quiet: 
     ctx.obj = Options(project, as_json, verbose, quiet)
 
 
+def print_json(value: Any) -> None:
+    from lakehouse.terminal import print_json as show
+
+    show(value)
+
+
+def print_table(title: str, columns: tuple[str, ...], rows: list[Any]) -> None:
+    from lakehouse.terminal import print_table as show
+
+    show(title, columns, rows)
+
+
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the global options as its first argument."""
 
@@ -99,8 +109,9 @@ def up(options: Options, trino: bool) -> None:
     Example: lakehouse up --trino
     """
     from lakehouse import stack
+    from lakehouse.terminal import print_services
 
-    print_services(options, stack.up(options.project, trino=trino, report=options.report))
+    print_services(stack.up(options.project, trino=trino, report=options.report), as_json=options.as_json)
 
 
 @cli.command()
@@ -112,8 +123,9 @@ def down(options: Options) -> None:
     Example: lakehouse down
     """
     from lakehouse import stack
+    from lakehouse.terminal import print_services
 
-    print_services(options, stack.down(options.project, report=options.report))
+    print_services(stack.down(options.project, report=options.report), as_json=options.as_json)
 
 
 @cli.command()
@@ -125,8 +137,9 @@ def status(options: Options) -> None:
     Example: lakehouse status --json
     """
     from lakehouse import stack
+    from lakehouse.terminal import print_services
 
-    print_services(options, stack.status(options.project))
+    print_services(stack.status(options.project), as_json=options.as_json)
 
 
 @cli.command()
@@ -138,9 +151,9 @@ def doctor(options: Options, fix: bool) -> None:
     \b
     Example: lakehouse doctor --fix
     """
-    from lakehouse import stack
+    from lakehouse.doctor import examine
 
-    findings = stack.doctor(options.project, fix=fix)
+    findings = examine(options.project, fix=fix)
     if options.as_json:
         print_json([asdict(f) for f in findings])
     else:
@@ -251,10 +264,11 @@ def query(options: Options, sql: str, shape: str) -> None:
     """
     from lakehouse.ask import answer, read_query
     from lakehouse.run import open_session
+    from lakehouse.terminal import print_batches
 
     text = sys.stdin.read() if sql == "-" else read_query(sql)
     with open_session(options.project) as session, answer(session, text) as found:
-        print_rows(found.columns, found.batches(), "json" if options.as_json else shape)
+        print_batches(found.columns, found.batches(), "json" if options.as_json else shape)
 
 
 @cli.command()
@@ -329,12 +343,13 @@ def quarantine(options: Options, table: str, shape: str) -> None:
     Example: lakehouse quarantine silver.order_items
     """
     from lakehouse.history import quarantined_rows
+    from lakehouse.terminal import print_batches
 
     columns, rows = quarantined_rows(options.project, table)
     if not rows and shape == "table" and not options.as_json:
         click.echo(f"{table}: no rows in quarantine")
         return
-    print_rows(columns, iter([rows]), "json" if options.as_json else shape)
+    print_batches(columns, iter([rows]), "json" if options.as_json else shape)
 
 
 @cli.command()
@@ -358,53 +373,15 @@ def execute(
 ) -> None:
     """Run, print, and end with the run's exit code."""
     from lakehouse.run import run_lake
-    from lakehouse.terminal import Watch
+    from lakehouse.terminal import Watch, console, run_table
 
     watch = Watch(quiet=options.quiet)
     try:
         result = run_lake(options.project, tables, full=full, run_id=run_id, steps=steps, progress=watch)
     finally:
         watch.stop()
-    print_result(options, result)
+    print_json(result.to_json()) if options.as_json else console().print(run_table(result))
     sys.exit(result.exit_code)
-
-
-def print_result(options: Options, result: RunResult) -> None:
-    """A run's summary, as a table or as its record."""
-    from lakehouse.terminal import console, run_table
-
-    if options.as_json:
-        print_json(result.to_json())
-    else:
-        console().print(run_table(result))
-
-
-def print_services(options: Options, services: list[Any]) -> None:
-    if options.as_json:
-        print_json([asdict(s) for s in services])
-    else:
-        print_table(
-            "local services",
-            ("service", "state", "where", "detail"),
-            [(s.name, s.state, s.endpoint, s.detail) for s in services],
-        )
-
-
-def print_table(title: str, columns: tuple[str, ...], rows: list[Any]) -> None:
-    from lakehouse.terminal import console, rows_table
-
-    console().print(rows_table(title, columns, rows))
-
-
-def print_rows(columns: tuple[str, ...], batches: Any, shape: str) -> None:
-    """Rows as they come: csv and JSON lines stream; a table is cut where a person would stop reading."""
-    from lakehouse.terminal import print_batches
-
-    print_batches(columns, batches, shape)
-
-
-def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=1, default=str))
 
 
 def main() -> None:
@@ -412,10 +389,7 @@ def main() -> None:
     verbose = "--verbose" in sys.argv
     try:
         cli(standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("Interrupted. Nothing half-written is visible; run again to go on.", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("Interrupted. Nothing half-written is visible; run again to go on.", err=True)
         sys.exit(1)
     except click.ClickException as e:

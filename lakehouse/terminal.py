@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from lakehouse.run import RunResult, StepResult
+    from lakehouse.stack import ServiceStatus
 
 MARKS = {
     "done": "[green]✓[/]",
@@ -167,3 +169,25 @@ def print_batches(columns: Sequence[str], batches: Iterator[Sequence[Sequence[An
         console().print(rows_table("", columns, rows[:TABLE_ROWS]))
         if len(rows) > TABLE_ROWS:
             console(stderr=True).print(f"the first {TABLE_ROWS} rows; all of them: --format csv")
+
+
+def print_services(services: Sequence[ServiceStatus], *, as_json: bool) -> None:
+    """The local services, one a line."""
+    if as_json:
+        print_json([asdict(s) for s in services])
+    else:
+        print_table(
+            "local services",
+            ("service", "state", "where", "detail"),
+            [(s.name, s.state, s.endpoint, s.detail) for s in services],
+        )
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Rows as a table on stdout."""
+    console().print(rows_table(title, columns, rows))
+
+
+def print_json(value: object) -> None:
+    """A value as JSON on stdout."""
+    sys.stdout.write(json.dumps(value, indent=1, default=str, ensure_ascii=False) + "\n")

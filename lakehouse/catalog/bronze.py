@@ -172,7 +172,7 @@ def extend_chain(previous: Manifest | None, link: ChainLink) -> tuple[ChainLink,
 
 
 def bronze_select(store: Store, manifest: Manifest, links: tuple[ChainLink, ...] | None = None) -> str:
-    """The SELECT that reads `links` (default: the whole chain) in DuckDB: every column as text, then the two of ours."""
+    """The SELECT that reads `links` (default: the whole chain) in DuckDB: all columns as text, then the two of ours."""
     names = [*(c.name for c in manifest.columns), "_op", "_ingested_at"]
     files = [
         store.layout.url(link.prefix + p.name)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
-# Types that a reader would get wrong or not at all, and what to write instead (measured with Trino and Athena's SerDes).
+# Types that a reader would get wrong or not at all, and what to write instead (measured with Trino).
 REFUSED = {
     "HUGEINT": "cast it: cast(… as bigint) or cast(… as decimal(38, 0)); sums of integers have this type",
     "UHUGEINT": "cast it: cast(… as decimal(38, 0))",

@@ -93,7 +93,7 @@ def _load(url: str, data: Path) -> None:
         load_extension(con, "postgres_scanner")
         con.execute("set timezone = 'UTC'")
         con.execute(
-            f"create secret pack (type postgres, host {literal(parts.hostname or '')}, port {literal(str(parts.port))}, "
+            f"create secret pack (type postgres, host {literal(parts.hostname or '')}, port '{parts.port}', "
             f"user {literal(parts.username or '')}, password {literal(parts.password or '')}, database '{SCRATCH}')"
         )
         con.execute("attach '' as sales (type postgres, secret pack)")

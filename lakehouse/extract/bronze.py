@@ -69,82 +69,88 @@ def extract_table(job: Extraction, model: Model, previous: Manifest | None, *, f
         LakeError: S3 refused or failed; likewise.
     """
     began = time.monotonic()
-    source = job.snapshot.source
     table = job.snapshot.describe(model.reads[0].removeprefix("source."))
-    columns = job.snapshot.result_columns(source_query(model, table), table)
+    whole = source_query(model, table)
+    columns = job.snapshot.result_columns(whole, table)
     _refuse_reserved(model, columns)
     key = bronze_key(table, columns)
     change = decide_change(model, table, columns, job.snapshot.id, previous, full=full)
-    whole = source_query(model, table)
     if change.kind == "increment" and not key:
         change = _keyless_change(job, change, whole, previous)
-    prefix = job.store.layout.bronze_run(source.name, model.name.table, job.run_id, job.started_at)
-    _clear_leftovers(job.store, prefix)
-    ingested_at = _ingested_at(job, previous)
-    parts = _copy_rows(job, change.query, columns, prefix, ingested_at) if change.query else []
+    target = _Target(
+        job.store.layout.bronze_run(job.snapshot.source.name, model.name.table, job.run_id, job.started_at),
+        _ingested_at(job, previous),
+        columns,
+        key,
+    )
+    _clear_leftovers(job.store, target.prefix)
+    parts = _copy_rows(job, change.query, target) if change.query else []
     source_rows = _count(job, whole)
     if change.kind == "increment" and previous and key:
-        parts += _copy_deletes(job, previous, parts, whole, key, prefix, ingested_at, source_rows)
+        parts += _copy_deletes(job, previous, parts, whole, target, source_rows)
     if change.kind == "increment" and not parts:
         return BronzeCopy(model.name.table, change, None, time.monotonic() - began)
     if key:
-        _write_keys(job, parts, key, prefix)
-    link = ChainLink(job.run_id, 0, change.kind, prefix, ingested_at, tuple(parts), bool(key))
+        _write_keys(job, parts, target)
+    link = ChainLink(job.run_id, 0, change.kind, target.prefix, target.ingested_at, tuple(parts), bool(key))
     manifest = Manifest(
-        source.name,
-        model.name.table,
-        job.run_id,
-        change.reason,
-        job.snapshot.id,
-        table.oid,
-        source_rows,
-        columns,
-        key,
-        table.comment,
-        model.fingerprint,
-        extend_chain(previous, link),
+        source=job.snapshot.source.name,
+        table=model.name.table,
+        run_id=job.run_id,
+        reason=change.reason,
+        snapshot=job.snapshot.id,
+        relation_oid=table.oid,
+        source_rows=source_rows,
+        columns=columns,
+        key=key,
+        comment=table.comment,
+        model=model.fingerprint,
+        chain=extend_chain(previous, link),
     )
     return BronzeCopy(model.name.table, change, manifest, time.monotonic() - began)
 
 
-def _copy_rows(job: Extraction, query: str, columns: tuple[Column, ...], prefix: str, ingested_at: str) -> list[Part]:
-    printed = ", ".join(text_of(c.name, c.type) for c in columns)
+@dataclass(frozen=True)
+class _Target:
+    """Where a copy goes, and what its lines have in common."""
+
+    prefix: str
+    ingested_at: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+
+def _copy_rows(job: Extraction, query: str, target: _Target) -> list[Part]:
+    printed = ", ".join(text_of(c.name, c.type) for c in target.columns)
     remote = f"select {printed} from ({query}) q"
     select = (
-        f"select *, 'upsert' as _op, {literal(ingested_at)} as _ingested_at "
+        f"select *, 'upsert' as _op, {literal(target.ingested_at)} as _ingested_at "
         f"from postgres_query('{ATTACHED}', {literal(remote)})"
     )
-    return _copy(job, select, prefix, "part", "upsert")
+    return _copy(job, select, target.prefix, "part", "upsert")
 
 
 def _copy_deletes(
-    job: Extraction,
-    previous: Manifest,
-    upserts: list[Part],
-    whole: str,
-    key: tuple[str, ...],
-    prefix: str,
-    ingested_at: str,
-    source_rows: int,
+    job: Extraction, previous: Manifest, upserts: list[Part], whole: str, target: _Target, source_rows: int
 ) -> list[Part]:
     """Markers for the keys that were there and are not: looked for only if counting says that some are missing.
 
     Every row now at the source was seen by the last run or is among the upserts, so what was seen and the upserts
     together exceed the source's count by exactly the number of deleted rows.
     """
-    names = ", ".join(quote(k) for k in key)
-    uploaded = [job.store.layout.url(prefix + p.name) for p in upserts]
-    job.con.execute(f"create or replace temp table known_keys as {_known_keys(job.store, previous, key, uploaded)}")
+    names = ", ".join(quote(k) for k in target.key)
+    uploaded = [job.store.layout.url(target.prefix + p.name) for p in upserts]
+    _run(job, f"create or replace temp table known_keys as {_known_keys(job.store, previous, target.key, uploaded)}")
     known = _one(job, "select count(*) from known_keys")
     if known == source_rows:
         return []
-    printed = ", ".join(text_of(k, "text") for k in key)
+    printed = ", ".join(text_of(c.name, c.type) for c in target.columns if c.name in target.key)
     current = f"select * from postgres_query('{ATTACHED}', {literal(f'select {printed} from ({whole}) q')})"
     select = (
-        f"select {names}, 'delete' as _op, {literal(ingested_at)} as _ingested_at from "
+        f"select {names}, 'delete' as _op, {literal(target.ingested_at)} as _ingested_at from "
         f"(select {names} from known_keys except select {names} from ({current}))"
     )
-    parts = _copy(job, select, prefix, "part-deletes", "delete")
+    parts = _copy(job, select, target.prefix, "part-deletes", "delete")
     found = sum(p.rows for p in parts)
     if found != known - source_rows:
         raise SourceError(
@@ -160,8 +166,9 @@ def _known_keys(store: Store, previous: Manifest, key: tuple[str, ...], uploaded
     names = ", ".join(quote(k) for k in key)
     links = [link for link in previous.chain if link.has_keys]
     history = " union all ".join(
-        f"select {names}, _op, {link.sequence} as seq from read_parquet({literal(store.layout.url(link.prefix + KEYS))})"
+        f"select {names}, _op, {link.sequence} as seq from read_parquet({literal(url)})"
         for link in links
+        for url in [store.layout.url(link.prefix + KEYS)]
     )
     alive = f"select {names} from ({history}) group by all having arg_max(_op, seq) = 'upsert'"
     if len(links) == 1:
@@ -171,16 +178,18 @@ def _known_keys(store: Store, previous: Manifest, key: tuple[str, ...], uploaded
     return f"{alive} union {_keys_of(uploaded, key)}"
 
 
-def _write_keys(job: Extraction, parts: list[Part], key: tuple[str, ...], prefix: str) -> None:
+def _write_keys(job: Extraction, parts: list[Part], target: _Target) -> None:
     """The run's keys as Parquet beside its parts, read back from what S3 holds, so that finding deletes is cheap."""
     selects = [
-        f"select *, {literal(op)} as _op from ({_keys_of(files, key)})"
+        f"select *, {literal(op)} as _op from ({_keys_of(files, target.key)})"
         for op in ("upsert", "delete")
-        if (files := [job.store.layout.url(prefix + p.name) for p in parts if p.op == op])
+        if (files := [job.store.layout.url(target.prefix + p.name) for p in parts if p.op == op])
     ]
-    nothing = "select " + ", ".join(f"null::varchar as {quote(k)}" for k in key) + ", null::varchar as _op where false"
-    target = literal(job.store.layout.url(prefix + KEYS))
-    _run(job, f"copy ({' union all '.join(selects) or nothing}) to {target} (format parquet, compression zstd)")
+    nothing = (
+        "select " + ", ".join(f"null::varchar as {quote(k)}" for k in target.key) + ", null::varchar as _op where false"
+    )
+    url = literal(job.store.layout.url(target.prefix + KEYS))
+    _run(job, f"copy ({' union all '.join(selects) or nothing}) to {url} (format parquet, compression zstd)")
 
 
 def _keys_of(files: list[str], key: tuple[str, ...]) -> str:
@@ -195,7 +204,7 @@ def _copy(job: Extraction, select: str, prefix: str, name: str, op: str) -> list
         f"copy ({select}) to {target} (format json, compression zstd, file_size_bytes {literal(PART_BYTES)}, "
         f"filename_pattern '{name}-000{{i}}', overwrite_or_ignore)",
     )
-    written = [o for o in job.store.find(f"{prefix}{name}-000")]
+    written = list(job.store.find(f"{prefix}{name}-000"))
     if rows == 0:
         job.store.delete([o.key for o in written])
         return []

@@ -71,27 +71,41 @@ def decide_change(
 def _why_full(
     model: Model, table: SourceTable, columns: tuple[Column, ...], snapshot: SnapshotId, previous: Manifest | None
 ) -> str | None:
+    """Why an increment would not be exact; the first reason that holds, None if there is none."""
     if previous is None:
         return "first copy"
-    if table.kind in OTHER_KINDS:
-        return f"{OTHER_KINDS[table.kind]} has no row versions to compare"
-    if table.has_children:
-        return "other tables inherit from it, so its key does not hold over all its rows"
-    if not is_row_local(model):
-        return "the bronze model filters, joins or aggregates, so a change of one row can change others"
-    if (was := previous.snapshot).system_identifier != snapshot.system_identifier:
-        return f"the source is another cluster now (was {was.system_identifier}, is {snapshot.system_identifier})"
-    if was.timeline != snapshot.timeline:
-        return f"the source failed over or was restored (timeline was {was.timeline}, is {snapshot.timeline})"
-    if was.database_oid != snapshot.database_oid or previous.relation_oid != table.oid:
-        return "the table was created anew at the source"
-    if snapshot.xmin < was.xmin:
-        return "the source went back in time (its oldest transaction is older than at the last run)"
-    if previous.model != model.fingerprint:
-        return "the bronze model changed"
-    if previous.key != bronze_key(table, columns):
-        return f"the key changed (was {', '.join(previous.key) or 'none'})"
-    return _schema_difference(previous.columns, columns)
+    was = previous.snapshot
+    reasons = (
+        (table.kind in OTHER_KINDS, f"{OTHER_KINDS.get(table.kind)} has no row versions to compare"),
+        (table.has_children, "other tables inherit from it, so its key does not hold over all its rows"),
+        (
+            not is_row_local(model),
+            "the bronze model filters, joins or aggregates: a change of one row can change others",
+        ),
+        (
+            was.system_identifier != snapshot.system_identifier,
+            f"the source is another cluster now (was {was.system_identifier}, is {snapshot.system_identifier})",
+        ),
+        (
+            was.timeline != snapshot.timeline,
+            f"the source failed over or was restored (timeline was {was.timeline}, is {snapshot.timeline})",
+        ),
+        (
+            was.database_oid != snapshot.database_oid or previous.relation_oid != table.oid,
+            "the table was created anew at the source",
+        ),
+        (
+            snapshot.xmin < was.xmin,
+            "the source went back in time: its oldest transaction is older than at the last run",
+        ),
+        (previous.model != model.fingerprint, "the bronze model changed"),
+        (
+            previous.key != bronze_key(table, columns),
+            f"the key changed (was {', '.join(previous.key) or 'none'})",
+        ),
+    )
+    found = next((reason for holds, reason in reasons if holds), None)
+    return found or _schema_difference(previous.columns, columns)
 
 
 def is_row_local(model: Model) -> bool:

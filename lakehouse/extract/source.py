@@ -134,9 +134,10 @@ class SourceSnapshot:
             names = [row[0] for row in cursor.fetchall()]
         close = get_close_matches(table, names, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else f"It has: {', '.join(names[:12]) or 'no tables'}."
+        place = f"{self.source.place}, schema {self.source.schema!r}"
         return SourceError(
-            f"{self.source.place}, schema {self.source.schema!r}: there is no table {table!r} (or this user may not see it). "
-            f"{hint} A model's file name and its `source.` table must exist there; the schema is set in lakehouse.toml."
+            f"{place}: there is no table {table!r}, or this user may not see it. {hint} "
+            "A bronze model reads source.<table>; the schema is set in lakehouse.toml ([source] schema)."
         )
 
 

@@ -115,11 +115,12 @@ def _check_key(model: Model, manifest: Manifest, reference: str) -> None:
     bare = {k: _is_bare(model, manifest, reference, k) for k in model.key}
     wrong = [k for k, is_bare in bare.items() if not is_bare]
     if set(model.key) != set(manifest.key) or wrong:
-        found = ", ".join(manifest.key) or "none"
+        found, said = ", ".join(manifest.key) or "none", ", ".join(model.key)
+        computed = f", and {wrong[0]} is computed" if wrong else ""
         raise ModelError(
-            f"{model.path}: update: by_key needs the key of {reference} ({found}), each column at most cast; the header "
-            f"says {', '.join(model.key)}{f', and {wrong[0]} is computed' if wrong else ''}. Old rows could not be found "
-            "again. Nothing was committed. Use that key, or remove the line: update: by_key."
+            f"{model.path}: update: by_key needs the key of {reference} ({found}), at most cast; the header "
+            f"says {said}{computed}. Old rows could not be found again, so nothing was committed. "
+            "Use that key, or remove the line: update: by_key."
         )
 
 

@@ -112,16 +112,14 @@ def partition_name(field: PartitionField) -> str:
 
 def _evolve(transaction: Transaction, wanted: Schema, partition_by: Sequence[PartitionField]) -> tuple[str, ...]:
     """Bring the table's columns and partitions to what the model says; a retyped column is a new column."""
-    now, new = _shape(transaction.table_metadata.schema()), _shape(wanted)
+    metadata = transaction.table_metadata
+    now, new = _shape(metadata.schema()), _shape(wanted)
     dropped = [n for n in now if now[n] != new.get(n)]
     added = [n for n in new if new[n] != now.get(n)]
-    spec = transaction.table_metadata.spec()
-    was = _fields(spec, transaction.table_metadata.schema())
+    was = _fields(metadata.spec(), metadata.schema())
     respecified = was != list(partition_by) or any(p.column in dropped for p in was)
     if respecified:
-        with transaction.update_spec() as update:
-            for field in spec.fields:
-                update.remove_field(field.name)
+        _partition(transaction, ())
     if dropped:
         with transaction.update_schema(allow_incompatible_changes=True) as drop:
             for name in dropped:
@@ -131,11 +129,19 @@ def _evolve(transaction: Transaction, wanted: Schema, partition_by: Sequence[Par
             for name in added:
                 add.add_column((name,), wanted.find_field(name).field_type)
     if respecified:
-        with transaction.update_spec() as update:
-            for p in partition_by:
-                update.add_field(p.column, _transform(p), partition_name(p))
+        _partition(transaction, partition_by)
     said = [f"{n} dropped" for n in dropped if n not in new] + [f"{n} added" for n in added if n not in now]
     return tuple(said + [f"{n} retyped to {new[n]}" for n in added if n in now])
+
+
+def _partition(transaction: Transaction, partition_by: Sequence[PartitionField]) -> None:
+    """Replace every partition field."""
+    fields = transaction.table_metadata.spec().fields
+    with transaction.update_spec() as update:
+        for field in fields:
+            update.remove_field(field.name)
+        for p in partition_by:
+            update.add_field(p.column, _transform(p), partition_name(p))
 
 
 def _shape(schema: Schema) -> dict[str, str]:

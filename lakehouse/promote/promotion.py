@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.catalog.bronze import Manifest
 from lakehouse.catalog.iceberg import Catalog, TableVersion, current_version, files_select
+from lakehouse.errors import CommitConflict
 from lakehouse.model import Model
 from lakehouse.names import TableName, quote
 from lakehouse.promote.changed import KEYS, Replacement, replace_keys, replace_partitions
@@ -89,14 +90,12 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
     verdict = _gate(job, target, suite, staged, replacement)
     staged, quarantined = _divert(job, target, suite, staged, verdict)
     job.report("commit")
-    earlier = version.quarantined_rows if version and work.scope != "full" else 0
-    provenance = Provenance(job.run_id, versions, suite.fingerprint, earlier + quarantined)
-    committed = commit_files(job.catalog, target, staged.urls, replacement.removed, provenance)
-    job.inputs.forget(model.name)
-    if provenance.quarantined_rows or (version and version.quarantined_rows):
+    earlier = version.quarantined_rows if version else 0
+    aside = quarantined + (0 if work.scope == "full" else earlier)
+    provenance = Provenance(job.run_id, versions, suite.fingerprint, aside)
+    made = _commit(job, target, staged, replacement, provenance)
+    if aside or earlier:
         _clear(job, target, work, staged)
-    made = current_version(committed)
-    assert made is not None
     return Promotion(
         model.name,
         work,
@@ -111,6 +110,19 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
         target.evolved,
         time.monotonic() - began,
     )
+
+
+def _commit(
+    job: Promoter, target: Target, staged: StagedFiles, replacement: Replacement, provenance: Provenance
+) -> TableVersion:
+    committed = commit_files(job.catalog, target, staged.urls, replacement.removed, provenance)
+    job.inputs.forget(target.model.name)
+    made = current_version(committed)
+    if made is None:  # somebody changed the table between our commit and this look at it
+        raise CommitConflict(
+            f"{target.model.name}: another writer changed it right after this run's commit. Run again."
+        )
+    return made
 
 
 def plan_promotion(

@@ -49,8 +49,9 @@ def output_schema(con: DuckDBPyConnection, model: Model, lake: Lake) -> Schema:
     for role, wanted in (("key", model.key), ("partition_by", tuple(p.column for p in model.partition_by))):
         missing = [w for w in wanted if w not in names]
         if missing:
+            returned = ", ".join(names)
             raise ModelError(
-                f"{model.path}: {role} names {missing[0]!r}, which the SELECT does not return. It returns: {', '.join(names)}."
+                f"{model.path}: {role} names {missing[0]!r}, which the SELECT does not return. It returns: {returned}."
             )
     return Schema(*fields)
 

@@ -32,7 +32,7 @@ class Finding:
     fixed: bool = False
 
 
-def doctor(project: Project, *, fix: bool = False) -> list[Finding]:
+def examine(project: Project, *, fix: bool = False) -> list[Finding]:
     """Look at everything the toolkit stands on; with `fix`, repair what cannot do harm."""
     return [*_python(), _disk(project), *_programs(project), _state(project, fix), *_services(project), *_lake(project)]
 
