@@ -28,25 +28,31 @@ class LakehouseExecutionEngine(SqlAlchemyExecutionEngine):
     be mistaken for this.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, cursor: duckdb.DuckDBPyConnection) -> None:
         super().__init__(engine=engine, create_temp_table=False)
-        self.broken: list[BaseException] = []
+        self.cursor = cursor
+        self.broken: list[Exception] = []
 
     def execute_query(self, query: Any) -> Any:
-        # It would fetch only after its connection went back to the pool, and DuckDB has dropped the result by then.
-        try:
-            with self.get_connection() as connection:
+        if self.broken:
+            # Great Expectations tries a failed metric three times, and every other metric after it.
+            raise self.broken[0]
+        with self.get_connection() as connection:
+            try:
                 result = self._execute_query_with_recovery(connection, query)
+                # It would fetch only after the connection went back to the pool, when DuckDB has dropped the result.
                 return result.freeze()() if result.returns_rows else result
-        except sa.exc.DBAPIError as e:
-            if isinstance(e.orig, UNANSWERED):
-                self.broken.append(e.orig)
-            raise
-        except RuntimeError as e:
-            # What DuckDB raises for Ctrl-C; taken for a failed metric, the run would go on.
-            if "interrupted" in str(e).lower():
-                self.broken.append(KeyboardInterrupt())
-            raise
+            except sa.exc.DBAPIError as e:
+                if isinstance(e.orig, UNANSWERED):
+                    self.broken.append(e.orig)
+                raise
+            except RuntimeError as e:
+                # DuckDB's word for Ctrl-C; as an Exception it would be taken for a failed metric, and the run would go
+                # on. The threads still at work are told too, or the rollback would wait for them to finish.
+                if "interrupted" not in str(e).lower():
+                    raise
+                self.cursor.interrupt()
+                raise KeyboardInterrupt from e
 
     def get_domain_records(self, domain_kwargs: dict[str, Any]) -> Any:
         """A table named with its layer is another table of the lake, not one next to the staged view."""
@@ -70,19 +76,16 @@ def open_validators(con: duckdb.DuckDBPyConnection, views: Iterable[str]) -> Ite
 
     One for each, because a validator asks everything of its last batch, whatever batch a question names.
     """
-
-    def connect() -> ConnectionWrapper:
-        # A cursor sees the catalog and the secrets of its connection but not its session's settings.
-        cursor = con.cursor()
-        cursor.execute("set timezone = 'UTC'")
-        return ConnectionWrapper(cursor)
-
-    engine = sa.create_engine("duckdb://", creator=connect, poolclass=sa.pool.StaticPool)
+    cursor = con.cursor()
+    # A cursor sees the catalog and the secrets of its connection, but not its session's settings.
+    cursor.execute("set timezone = 'UTC'")
+    engine = sa.create_engine("duckdb://", creator=lambda: ConnectionWrapper(cursor), poolclass=sa.pool.StaticPool)
     try:
-        execution = LakehouseExecutionEngine(engine)
+        execution = LakehouseExecutionEngine(engine, cursor)
         yield {view: QuietValidator(execution, batches=[_batch(execution, view)]) for view in views}
     finally:
         engine.dispose()
+        cursor.close()
 
 
 def _batch(engine: LakehouseExecutionEngine, view: str) -> Batch:

@@ -65,7 +65,7 @@ class Asker:
         """Answer every question, a graph of metrics for each view; up to `examples` unexpected values come along.
 
         Raises:
-            duckdb.Error, KeyboardInterrupt: the database itself gave up, which says nothing about the data.
+            duckdb.Error: the database itself gave up, which says nothing about the data.
         """
         how = {
             "catch_exceptions": True,

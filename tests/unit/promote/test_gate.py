@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ import pytest
 
 from lakehouse.errors import EngineError, GateFailed, ModelError
 from lakehouse.names import TableName
+from lakehouse.promote.expectations import load
 from lakehouse.promote.gate import run_gate
 from lakehouse.promote.suites import load_suite
 from lakehouse.promote.verdict import Verdict, gate_failure
@@ -226,6 +231,31 @@ def test_a_database_that_cannot_answer_says_nothing_of_the_data(con: duckdb.Duck
     assert str(e.value).startswith("silver.orders: the gate could not be asked: IO Error: No files found")
     assert "That says nothing about the data. Nothing was committed" in str(e.value)
     assert e.value.retryable
+
+
+def test_a_database_out_of_memory_says_nothing_of_the_data(tmp_path: Path) -> None:
+    with duckdb.connect() as con:
+        con.execute("set memory_limit = '20MB'; set temp_directory = ''; create schema gate")
+        con.execute("create view gate.staged as select (i * 7919) % 5000011 as order_id from range(5000000) t(i)")
+        with pytest.raises(EngineError) as e:
+            gate(con, tmp_path, UNIQUE, candidate="gate.staged")
+    assert str(e.value).startswith("silver.orders: the gate could not be asked: Out of Memory Error")
+    assert not e.value.retryable
+
+
+def test_ctrl_c_is_no_failed_expectation(tmp_path: Path) -> None:
+    load()
+    with duckdb.connect() as con:
+        con.execute("set threads = 2; create schema gate")
+        con.execute("create view gate.staged as select (i * 7919) % 1000000007 as order_id from range(200000000) t(i)")
+        timer = threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            gate(con, tmp_path, UNIQUE, candidate="gate.staged")
+        timer.join()
+        assert time.monotonic() - began < 10
+        assert con.execute("select 1").fetchone() == (1,)
 
 
 def test_the_connection_stays_the_callers(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
