@@ -110,7 +110,9 @@ class ModelGraph:
             found = {n for n in self.models if table in (str(n), n.table)}
             if not found:
                 names = [str(n) for n in self.models]
-                raise ModelError(f"No model makes {table!r}. {_suggest(table, [*names, *(n.table for n in self.models)])}")
+                raise ModelError(
+                    f"No model makes {table!r}. {_suggest(table, [*names, *(n.table for n in self.models)])}"
+                )
             wanted |= found
         keep = self.upstream(wanted) if wanted else set(self.models)
         return [m for n, m in self.models.items() if n in keep]

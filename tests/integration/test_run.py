@@ -247,7 +247,8 @@ def test_bronze_holds_every_value_as_postgresql_prints_it(place: Place) -> None:
         " '2024-01-01 00:00:00.123456+02', 'ab', '{\"b\": 1.00000000000000000000000001}', '{1,NULL,3}', '\\x00ff10',"
         " '1 year 2 mons 3 days 04:05:06.7', E'h\\u00e9llo \"q\" \\\\n \\t\\n \\U0001F600'),"
         " (2, 'NaN', '-Infinity', 'NaN', 'infinity', '-infinity', '', 'null', '{}', '', '-1 day', ''),"
-        " (3, null, null, null, '0044-03-15 BC', '0001-01-01 00:00:00+00 BC', null, null, '[0:1]={5,6}', null, null, null)",
+        " (3, null, null, null, '0044-03-15 BC', '0001-01-01 00:00:00+00 BC', null, null, '[0:1]={5,6}', null, null,"
+        " null)",
     )
     place.write("queries/bronze/zoo.sql", "-- Zoo.\nselect * from source.zoo\n")
     place.write("expectations/bronze/zoo.json", suite("bronze.zoo", "id"))

@@ -1,0 +1,5 @@
+"""python -m lakehouse: the command line."""
+
+from lakehouse.cli import main
+
+main()
