@@ -64,7 +64,22 @@ def test_good_rows_pass(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
         ("passed", "0 of 100 rows"),
     ]
     assert verdict.rows == 50
-    assert json.loads(json.dumps(verdict.to_json()))["passed"] is True
+    written = json.loads(json.dumps(verdict.to_json()))
+    assert written["passed"] is True and written["rows_diverted"] == 0
+    assert written["checks"][1] == {
+        "type": "expect_column_values_to_be_between",
+        "columns": "amount",
+        "severity": "critical",
+        "outcome": "passed",
+        "observed": "0 of 50 rows",
+        "unexpected_count": 0,
+        "element_count": 50,
+        "message": "",
+        "kwargs": {"column": "amount", "min_value": 0},
+        "why": "",
+        "position": 1,
+        "stops": False,
+    }
 
 
 def test_a_bad_row_stops_the_promotion(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
