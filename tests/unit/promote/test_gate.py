@@ -178,6 +178,20 @@ def test_too_many_rows_to_set_aside_stop(con: duckdb.DuckDBPyConnection, tmp_pat
     assert verdict.passed and verdict.rows_diverted == 3
 
 
+def test_expectations_share_what_may_be_set_aside(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    con.execute("update orders set amount = -1 where order_id in (97, 98, 99)")
+    con.execute("update orders set customer_id = null where order_id in (94, 95, 96)")
+    gaps = ("expect_column_values_to_not_be_null", {"column": "customer_id"}, "quarantine")
+    verdict = gate(con, tmp_path, (*AMOUNT, "quarantine"), gaps, meta={"quarantine_max_share": 0.06})
+    assert [c.message for c in verdict.blocking] == [
+        "2 expectations together set aside 6 rows, 12.00% of the 50 staged rows, and at most 6.00% may be"
+    ]
+    con.execute("update orders set customer_id = null where order_id in (97, 98, 99)")
+    con.execute("update orders set customer_id = 1 where order_id in (94, 95, 96)")
+    verdict = gate(con, tmp_path, (*AMOUNT, "quarantine"), gaps, meta={"quarantine_max_share": 0.06})
+    assert verdict.passed and verdict.rows_diverted == 3
+
+
 def test_one_bad_row_of_a_small_increment_is_set_aside(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     con.execute("update orders set amount = -1 where order_id = 99")
     verdict = gate(con, tmp_path, (*AMOUNT, "quarantine"))
