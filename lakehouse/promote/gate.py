@@ -57,7 +57,8 @@ def run_gate(
     except duckdb.Error as e:
         raise _explain(e, suite) from e
     diversions = {d.position: d for d in found}
-    checks = [*_own_checks(con, suite, candidate), *(_capped(c, suite, diversions, rows) for c in checks)]
+    checks = [_capped(c, suite, diversions, rows) for c in checks]
+    checks = [*_rows_are_there(con, suite, candidate), *_all_set_aside(suite, checks, found, diverted, rows), *checks]
     return Verdict(suite.table, run_id, rows, tuple(checks), time.monotonic() - began, tuple(found), diverted)
 
 
@@ -106,19 +107,39 @@ def _capped(check: Check, suite: Suite, diversions: Mapping[int, Diversion], sta
         return check
     found = diversions[check.position].rows
     share = suite.max_share(suite.expectations[check.position])
-    # One row of a small increment is more than any share of it, and is what a quarantine is for.
-    allowed = max(int(share * staged_rows), 1) if share else 0
     if found == 0:
         why = "none of these rows is among the staged ones, so setting rows aside cannot help"
-    elif found > allowed:
+    elif found > _allowed(share, staged_rows, 1):
         why = f"{found / staged_rows:.2%} of the {staged_rows:,} staged rows, and at most {share:.2%} may be set aside"
     else:
         return check
     return replace(check, stops=True, message=f"{check.message}; that is {why}" if found else f"{check.message}; {why}")
 
 
-def _own_checks(con: DuckDBPyConnection, suite: Suite, candidate: str | None) -> list[Check]:
-    """What the gate demands of every table: most expectations are true of no rows at all."""
+def _allowed(share: float, rows: int, expectations: int) -> int:
+    """How many rows may be set aside; one row of a small increment is more than any share of it, and still may be."""
+    return max(int(share * rows), expectations) if share else 0
+
+
+def _all_set_aside(
+    suite: Suite, checks: Sequence[Check], found: Sequence[Diversion], diverted: int, rows: int
+) -> list[Check]:
+    """Several expectations, each within its share, must not set aside much more than any of them may."""
+    if len(found) < 2 or any(c.stops for c in checks):
+        return []
+    share = max(suite.max_share(suite.expectations[d.position]) for d in found)
+    if diverted <= _allowed(share, rows, len(found)):
+        return []
+    message = (
+        f"{len(found)} expectations together set aside {diverted:,} rows, {diverted / rows:.2%} of the {rows:,} staged "
+        f"rows, and at most {share:.2%} may be"
+    )
+    observed = f"{diverted:,} of {rows:,} rows"
+    return [Check("rows_set_aside", "", "critical", "failed", observed, diverted, rows, message, stops=True)]
+
+
+def _rows_are_there(con: DuckDBPyConnection, suite: Suite, candidate: str | None) -> list[Check]:
+    """A table has rows unless its suite says otherwise: of no rows, almost every expectation is true."""
     if candidate is None or suite.may_be_empty or _count(con, candidate):
         return []
     message = (

@@ -66,6 +66,7 @@ def _check(
         unexpected_count=unexpected,
         element_count=elements,
         message=f"{phrase(expectation)}: {detail}" if failed else "",
+        kwargs=expectation.kwargs,
         why=str(expectation.meta.get("why", "")),
         position=position,
         # What raised was not tested, so its severity does not count.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from lakehouse.errors import GateFailed
@@ -30,6 +31,7 @@ class Check:
     unexpected_count: int | None
     element_count: int | None
     message: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
     why: str = ""
     position: int | None = None
     stops: bool = False

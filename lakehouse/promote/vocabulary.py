@@ -51,6 +51,11 @@ def _aggregate(*required: str, optional: tuple[str, ...] = ()) -> ExpectationTyp
     return ExpectationType("aggregate", ("column", *required), (*optional, *FILTER), True)
 
 
+def _of_type(*required: str) -> ExpectationType:
+    # Great Expectations counts these among those of rows; in SQL a column has one type, whatever its rows.
+    return ExpectationType("aggregate", ("column", *required), ROWS, True)
+
+
 def _table(*required: str, optional: tuple[str, ...] = ()) -> ExpectationType:
     return ExpectationType("table", required, optional, True)
 
@@ -99,10 +104,10 @@ VOCABULARY: Mapping[str, ExpectationType] = MappingProxyType(
         "expect_column_values_to_be_between": _column(optional=BETWEEN),
         "expect_column_values_to_be_dateutil_parseable": _column(),
         "expect_column_values_to_be_in_set": _column("value_set"),
-        "expect_column_values_to_be_in_type_list": _column("type_list"),
+        "expect_column_values_to_be_in_type_list": _of_type("type_list"),
         "expect_column_values_to_be_json_parseable": _column(),
         "expect_column_values_to_be_null": _column(),
-        "expect_column_values_to_be_of_type": _column("type_"),
+        "expect_column_values_to_be_of_type": _of_type("type_"),
         UNIQUE: _column(whole=True),
         "expect_column_values_to_match_like_pattern": _column("like_pattern", optional=("escape",)),
         "expect_column_values_to_match_like_pattern_list": _column(

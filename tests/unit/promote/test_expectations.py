@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VIEW = "gate.staged"
 BOTH = [(c, holds) for c in CASES for holds in (True, False)]
-ROW_LEVEL = [c for c in CASES if VOCABULARY[c.type].row_level and "type" not in c.type]
+ROW_LEVEL = [c for c in CASES if VOCABULARY[c.type].row_level]
 
 
 def name_of(value: object) -> str:

@@ -64,7 +64,22 @@ def test_good_rows_pass(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
         ("passed", "0 of 100 rows"),
     ]
     assert verdict.rows == 50
-    assert json.loads(json.dumps(verdict.to_json()))["passed"] is True
+    written = json.loads(json.dumps(verdict.to_json()))
+    assert written["passed"] is True and written["rows_diverted"] == 0
+    assert written["checks"][1] == {
+        "type": "expect_column_values_to_be_between",
+        "columns": "amount",
+        "severity": "critical",
+        "outcome": "passed",
+        "observed": "0 of 50 rows",
+        "unexpected_count": 0,
+        "element_count": 50,
+        "message": "",
+        "kwargs": {"column": "amount", "min_value": 0},
+        "why": "",
+        "position": 1,
+        "stops": False,
+    }
 
 
 def test_a_bad_row_stops_the_promotion(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
@@ -160,6 +175,20 @@ def test_too_many_rows_to_set_aside_stop(con: duckdb.DuckDBPyConnection, tmp_pat
         "3 of 50 rows, e.g. -1.0; that is 6.00% of the 50 staged rows, and at most 5.00% may be set aside"
     )
     verdict = gate(con, tmp_path, *lines, meta={"quarantine_max_share": 0.06})
+    assert verdict.passed and verdict.rows_diverted == 3
+
+
+def test_expectations_share_what_may_be_set_aside(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    con.execute("update orders set amount = -1 where order_id in (97, 98, 99)")
+    con.execute("update orders set customer_id = null where order_id in (94, 95, 96)")
+    gaps = ("expect_column_values_to_not_be_null", {"column": "customer_id"}, "quarantine")
+    verdict = gate(con, tmp_path, (*AMOUNT, "quarantine"), gaps, meta={"quarantine_max_share": 0.06})
+    assert [c.message for c in verdict.blocking] == [
+        "2 expectations together set aside 6 rows, 12.00% of the 50 staged rows, and at most 6.00% may be"
+    ]
+    con.execute("update orders set customer_id = null where order_id in (97, 98, 99)")
+    con.execute("update orders set customer_id = 1 where order_id in (94, 95, 96)")
+    verdict = gate(con, tmp_path, (*AMOUNT, "quarantine"), gaps, meta={"quarantine_max_share": 0.06})
     assert verdict.passed and verdict.rows_diverted == 3
 
 

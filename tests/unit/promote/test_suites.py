@@ -122,6 +122,14 @@ def test_an_expectation_without_sql_meaning_is_refused_by_name(tmp_path: Path, n
             'row_condition needs "condition_parser": "great_expectations", and then reads like col("status")',
         ),
         (
+            {
+                "type": "expect_column_values_to_be_of_type",
+                "kwargs": {"column": "a", "type_": "DATE"},
+                "severity": "quarantine",
+            },
+            "severity quarantine sets failing rows aside, and this expectation is about the whole table.",
+        ),
+        (
             {**ROW_COUNT, "severity": "quarantine"},
             "severity quarantine sets failing rows aside, and this expectation is",
         ),
