@@ -230,10 +230,24 @@ def _parse(path: Path, sql: str) -> exp.Query:
         where = f"{path}:{detail.get('line', 1)}:{detail.get('col', 1)}"
         what = detail.get("description") or str(e).splitlines()[0]
         raise ModelError(f"{where}: not valid SQL: {what} near {detail.get('highlight', '')!r}.") from e
+    if dialect == "athena":
+        _check_duckdb_parses(path, sql)
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         kinds = ", ".join(t.key.upper() for t in trees) or "nothing"
         raise ModelError(f"{path}: must be one SELECT and nothing else; found {kinds}. The toolkit adds the rest.")
     return trees[0]
+
+
+def _check_duckdb_parses(path: Path, sql: str) -> None:
+    """sqlglot forgives much ("id,, name"; an unclosed cast); what runs the text does not."""
+    import duckdb
+
+    try:
+        duckdb.extract_statements(sql)
+    except duckdb.Error as e:
+        what, _, where = str(e).partition("\nLINE ")
+        line = where.split(":")[0] or "1"
+        raise ModelError(f"{path}:{line}: not valid SQL: {' '.join(what.split())}.") from e
 
 
 def _checked_read(path: Path, table: exp.Table, layer: str) -> str:

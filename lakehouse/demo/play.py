@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 
 SHOWN_QUESTIONS = ("top_departments", "campaign_uplift")
 SHOWN_ROWS = 5
+# One line reads the lake, in any DuckDB; the secret before it says where S3 is and who you are.
 READS = """
-import duckdb                                   # in any notebook, no toolkit
-con = duckdb.connect()
-con.execute("CREATE SECRET (TYPE s3, ENDPOINT '{endpoint}', URL_STYLE path, USE_SSL {ssl}, KEY_ID '…', SECRET '…')")
-con.execute("ATTACH '{file}' AS lake (READ_ONLY)")
-con.sql("FROM lake.gold.customer_value LIMIT 5")"""
+  create secret (type s3, endpoint '{endpoint}', url_style 'path', use_ssl {ssl}, key_id '…', secret '…');
+  attach '{file}' as lake (read_only);   -- keys: .lakehouse/services.json"""
 
 
 @dataclass
@@ -166,7 +164,8 @@ def _print_summary(
         READS.format(endpoint=endpoint, ssl="false", file=lake.layout.url(lake.layout.reader_file)), markup=False
     )
     screen.print(
-        "\nlakehouse query queries/analysis/retention.sql    ask one of the questions\n"
+        "\nnotebooks/first_look.ipynb                        the same with lakehouse.connect(), and more\n"
+        "lakehouse query queries/analysis/retention.sql    ask one of the questions\n"
         "lakehouse quarantine silver.order_items           the line that the gate caught\n"
         "lakehouse log gold.daily_store_sales              versions of a table\n"
         "lakehouse runs                                    what ran",

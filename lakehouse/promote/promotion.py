@@ -173,7 +173,7 @@ def _gate(job: Promoter, target: Target, suite: Suite, staged: StagedFiles, repl
     }
     expose(job.con, selects)
     whole = CANDIDATE if kept else STAGED
-    return run_gate(job.con, suite, run_id=job.run_id, staged=STAGED, candidate=whole)
+    return run_gate(job.con, suite, run_id=job.run_id, staged=STAGED, candidate=whole, key=target.model.key)
 
 
 def _divert(

@@ -39,7 +39,7 @@ def output_schema(con: DuckDBPyConnection, model: Model, lake: Lake) -> Schema:
     from pyiceberg.schema import Schema
     from pyiceberg.types import NestedField
 
-    described = run_sql(con, f"describe {model.sql.strip()}", model, lake)
+    described = run_sql(con, f"describe {model.sql}", model, lake)
     ids = count(len(described) + 1)
     fields = [
         NestedField(i, name, iceberg_type(kind, f"{model.path}: column {name}", lambda: next(ids)), required=False)
@@ -96,10 +96,13 @@ def run_sql(con: DuckDBPyConnection, sql: str, model: Model, lake: Lake) -> list
 
 
 def _explain(error: Exception, model: Model) -> LakehouseError:
-    text = " ".join(str(error).split("\nLINE ")[0].split())
+    what, _, where = str(error).partition("\nLINE ")
+    # `describe` is given the file's text with its leading lines, so there DuckDB counts lines as an editor does.
+    line = f":{where.split(':')[0]}" if where and "copy (" not in where else ""
     return ModelError(
-        f"{model.path}: {model.name} could not be made: {text[:500]}. Nothing was committed; readers still see the "
-        "version before. If a value does not fit its type, clean it in the SELECT or refuse it in the bronze suite."
+        f"{model.path}{line}: {model.name} could not be made: {' '.join(what.split())[:500]}. Nothing was committed; "
+        "readers still see the version before. If a value does not fit its type, clean it in the SELECT or refuse it "
+        "in the bronze suite."
     )
 
 

@@ -124,9 +124,7 @@ def test_services_that_are_not_up(shop: Place) -> None:
 
 
 def test_a_model_that_does_not_parse(shop: Place) -> None:
-    shop.write(
-        "queries/silver/orders.sql", "-- Orders.\n-- key: id\nselect cast(id as bigint as id from bronze.orders\n"
-    )
+    shop.write("queries/silver/orders.sql", "-- Orders.\n-- key: id\nselect id,, name from bronze.orders\n")
     check_refused(lakehouse(shop, "run"), 1, "queries/silver/orders.sql:3:", "not valid SQL")
     assert objects(shop) == set()
 
@@ -143,7 +141,13 @@ def test_a_model_that_names_an_unknown_column(shop: Place) -> None:
         "queries/silver/orders.sql", "-- Orders.\n-- key: id\nselect cast(idd as bigint) as id from bronze.orders\n"
     )
     done = lakehouse(shop, "run")
-    check_refused(done, 1, "silver.orders could not be made", '"idd" not found', "readers still see the version before")
+    check_refused(
+        done,
+        1,
+        "orders.sql:3: silver.orders could not be made",
+        '"idd" not found',
+        "readers still see the version before",
+    )
     assert not any("/silver/orders/" in key for key in objects(shop))
 
 

@@ -29,6 +29,7 @@ RANKS = {
     "promote": 6,
     "run": 7,
     "ask": 8,
+    "reading": 8,
     "history": 8,
     "lint": 8,
     "doctor": 8,
@@ -36,7 +37,17 @@ RANKS = {
     "demo": 9,
     "cli": 10,
 }
-HEAVY = ("airflow", "boto3", "botocore", "duckdb", "great_expectations", "moto", "pandas", "psycopg2", "pyarrow")
+HEAVY: tuple[str, ...] = (
+    "airflow",
+    "boto3",
+    "botocore",
+    "duckdb",
+    "great_expectations",
+    "moto",
+    "pandas",
+    "psycopg2",
+    "pyarrow",
+)
 HEAVY += ("pyiceberg", "rich", "sqlalchemy", "trino")
 # Defines classes derived from Great Expectations', so it is itself imported only where a gate runs.
 MAY_IMPORT_HEAVY = ("promote/expectations/",)
