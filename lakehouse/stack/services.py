@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,7 +22,18 @@ from lakehouse.project import SERVICES_FILE, Project
 
 Report = Callable[[str], None]
 LOG_TAIL_LINES = 12
+LOG_BYTES = 16 << 20
 STOP_TIMEOUT_S = 20.0
+# In a service's environment: tells it, for sure, from a stranger that was given its process id.
+TOKEN = "LAKEHOUSE_SERVICE"
+# All that a service sees of ours: it lives on after us, and keys in its environment are no business of its.
+ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
+WANTED_KEYS: dict[str, tuple[str, ...]] = {
+    "postgres": ("url",),
+    "minio": ("endpoint", "access_key", "secret_key"),
+    "aws": ("endpoint",),
+    "trino": ("url",),
+}
 STARTED: list[subprocess.Popen[bytes]] = []  # kept, because Python warns of a child that outlives its handle
 STATE_LOCK = threading.Lock()  # services start side by side
 
@@ -44,19 +56,31 @@ class State:
     path: Path
 
     def read(self) -> dict[str, dict[str, Any]]:
-        """Every service written down; nothing where the file is missing or damaged."""
-        try:
-            value = json.loads(self.path.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
-            return {}
-        return value if isinstance(value, dict) else {}
+        """Every service written down whole; what is damaged is not there."""
+        return {name: entry for name, entry in self._parse().items() if _is_whole(name, entry)}
 
     def is_damaged(self) -> bool:
-        return self.path.exists() and not self.read() and self.path.read_text().strip() != "{}"
+        return self.path.exists() and (not self._text().strip() or self._parse() != self.read())
 
     def put(self, service: str, entry: Mapping[str, Any]) -> None:
         with STATE_LOCK:
             self._write(self.read() | {service: dict(entry)})
+
+    def _text(self) -> str:
+        try:
+            return self.path.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def _parse(self) -> dict[str, Any]:
+        text = self._text()
+        if not text.strip():
+            return {}
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return {"": "not JSON"}
+        return value if isinstance(value, dict) else {"": "not an object"}
 
     def _write(self, value: Mapping[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,35 +95,54 @@ def state_of(project: Project) -> State:
 
 
 @contextmanager
-def locked(project: Project, report: Report) -> Iterator[None]:
-    """Only one `up` or `down` of a project at a time; the second waits and says so."""
-    project.state_dir.mkdir(parents=True, exist_ok=True)
-    with (project.state_dir / "up.lock").open("w") as file:
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock file at `path`; `waiting` is called once where somebody else holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("another lakehouse up or down is at work here; waiting for it")
+            waiting()
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def free_port(preferred: int | None = None) -> int:
-    """A loopback port nobody listens on: the preferred one if it is free, since people write ports down."""
+def is_free(port: int | None) -> bool:
+    """Whether nobody listens on a loopback port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with suppress(OSError):
-            probe.bind(("127.0.0.1", preferred or 0))
-            return int(probe.getsockname()[1])
-    return free_port()
+        try:
+            probe.bind(("127.0.0.1", port or 0))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(preferred: int | None = None) -> int:
+    """A loopback port nobody listens on: the preferred one if it is free, since people write ports down."""
+    if preferred and is_free(preferred):
+        return preferred
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def launch(
-    command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None, user: str | None = None
+    command: Sequence[str],
+    log: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    identity: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Start `command` in a session of its own, its output to `log`; what must be known to find and stop it again."""
-    import psutil
+    """Start `command` in a session of its own, its output to `log`; what must be known to find and stop it again.
 
+    `identity` is what subprocess needs to run it as another user (user, group, extra_groups).
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+    token = secrets.token_hex(8)
+    ours = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     with log.open("ab") as output:
         process = subprocess.Popen(
             list(command),
@@ -107,11 +150,11 @@ def launch(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **(environment or {})},
-            user=user,
+            env={**ours, **(environment or {}), TOKEN: token},
+            **(identity or {}),
         )
     STARTED.append(process)
-    return {"pid": process.pid, "created": psutil.Process(process.pid).create_time(), "log": str(log)}
+    return {"pid": process.pid, "token": token, "log": str(log)}
 
 
 def is_alive(entry: Mapping[str, Any]) -> bool:
@@ -119,18 +162,56 @@ def is_alive(entry: Mapping[str, Any]) -> bool:
     return _leader(entry) is not None
 
 
-def stop(entry: Mapping[str, Any], how: signal.Signals = signal.SIGTERM) -> None:
-    """Ask the process group to end, wait, then kill what is left of it; nothing else that got its number is touched."""
-    leader = _leader(entry)
-    members = _members(entry)
-    if leader is not None:
-        with suppress(ProcessLookupError):
-            leader.send_signal(how)
-    _wait_gone([*members, *([leader] if leader else [])], STOP_TIMEOUT_S)
-    for process in _members(entry):
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
-    _wait_gone(_members(entry), STOP_TIMEOUT_S)
+def stop(entry: Mapping[str, Any], how: signal.Signals = signal.SIGTERM) -> bool:
+    """Ask the process group to end, wait, then kill what is left of it; whether there was anything to stop."""
+    return terminate(_group(entry), how)
+
+
+def terminate(processes: Sequence[Any], how: signal.Signals = signal.SIGTERM) -> bool:
+    """End psutil processes: asked first, killed where they do not listen; whether there were any."""
+    import psutil
+
+    for process in processes:
+        with suppress(psutil.Error):
+            process.send_signal(how)
+            process.send_signal(signal.SIGCONT)  # a suspended process hears nothing else
+    for process in _wait_gone(processes, STOP_TIMEOUT_S):
+        with suppress(psutil.Error):
+            process.kill()
+    _wait_gone(processes, STOP_TIMEOUT_S)
+    for child in STARTED:
+        child.poll()
+    return bool(processes)
+
+
+def _wait_gone(processes: Sequence[Any], timeout_s: float) -> list[Any]:
+    """Those still running after the time; one that ended and that nobody buries (a container's usual pid 1) is gone."""
+    import psutil
+
+    def is_running(process: Any) -> bool:
+        try:
+            return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+    until = time.monotonic() + timeout_s
+    while (left := [p for p in processes if is_running(p)]) and time.monotonic() < until:
+        time.sleep(0.02)
+    return left
+
+
+def strays(program: str, data: Path) -> list[Any]:
+    """Processes of `program` at work on the folder `data`, written down or not: two at once would spoil it."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            command = process.cmdline()
+            works_there = any(part == str(data) or part.endswith(f"={data}") for part in command)
+            if works_there and any(program in part for part in command[:3]):
+                found.append(process)
+    return found
 
 
 def wait_until(
@@ -165,30 +246,47 @@ def log_tail(entry: Mapping[str, Any]) -> str:
     return "\n".join(f"    {line}" for line in lines[-LOG_TAIL_LINES:])
 
 
-def _leader(entry: Mapping[str, Any]) -> Any:
+def _is_whole(name: str, entry: Any) -> bool:
+    if name not in WANTED_KEYS or not isinstance(entry, dict):
+        return False
+    has_process = isinstance(entry.get("pid"), int | None)
+    return has_process and all(isinstance(entry.get(key), str) for key in WANTED_KEYS[name])
+
+
+def _carries(process: Any, token: str) -> bool:
+    """Whether it is a process we started, by its environment; another user's cannot be read and is not ours."""
     import psutil
 
     try:
-        process = psutil.Process(int(entry["pid"]))
-        same = abs(process.create_time() - float(entry["created"])) < 1
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (KeyError, psutil.NoSuchProcess):
-        return None
+        return bool(process.environ().get(TOKEN) == token)
+    except (psutil.Error, OSError):
+        return False
 
 
-def _members(entry: Mapping[str, Any]) -> list[Any]:
-    """Processes of the group that began after it did: children may outlive their leader."""
+def _leader(entry: Mapping[str, Any]) -> Any:
     import psutil
 
+    pid, token = entry.get("pid"), entry.get("token")
+    if pid is None or not token:
+        return None
+    try:
+        process = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+    return process if _carries(process, token) else None
+
+
+def _group(entry: Mapping[str, Any]) -> list[Any]:
+    """The leader and its group; where the leader is gone, children that outlived it, told by the token they carry."""
+    import psutil
+
+    pid, token = entry.get("pid"), entry.get("token")
+    if pid is None or not token:
+        return []
+    is_led = _leader(entry) is not None
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
-            if os.getpgid(process.pid) == entry.get("pid") and process.create_time() >= float(entry["created"]) - 1:
+            if os.getpgid(process.pid) == pid and (is_led or _carries(process, token)):
                 found.append(process)
     return found
-
-
-def _wait_gone(processes: Sequence[Any], timeout_s: float) -> None:
-    import psutil
-
-    psutil.wait_procs(list(processes), timeout=timeout_s)

