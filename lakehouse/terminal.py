@@ -137,7 +137,7 @@ def rows_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     """Plain rows as a table; numbers to the right."""
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title or None, title_justify="left")
     for i, name in enumerate(columns):
         numeric = all(isinstance(r[i], int | float) or r[i] is None or type(r[i]).__name__ == "Decimal" for r in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")

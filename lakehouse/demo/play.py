@@ -23,7 +23,7 @@ from lakehouse.terminal import Watch, console, rows_table, run_table
 if TYPE_CHECKING:
     from rich.console import Console
 
-SHOWN_QUESTIONS = ("top_departments", "campaign_uplift")
+SHOWN_QUESTIONS = ("top_departments", "customer_segments")
 SHOWN_ROWS = 5
 # One line reads the lake, in any DuckDB; the secret before it says where S3 is and who you are.
 READS = """
@@ -153,8 +153,8 @@ def _print_summary(
     screen.print(run_table(second))
     questions = {q.name: q for q in load_questions(play.project.root)}
     for name, (columns, rows) in answers.items():
-        screen.print()
-        screen.print(rows_table(questions[name].description, columns, rows))
+        screen.print(f"\n{questions[name].description}", markup=False)
+        screen.print(rows_table("", columns, rows))
     timings = ", ".join(f"{title} {seconds:.1f} s" for title, seconds in play.seconds.items())
     screen.print(f"\n[bold]Time[/] {timings}; together {sum(play.seconds.values()):.0f} s.")
     lake = play.project.lake
