@@ -255,7 +255,8 @@ def _checked_read(path: Path, table: exp.Table, layer: str) -> str:
     if table.db not in READABLE[layer]:
         where = f"{path}:{table.this.meta.get('line', 1)}"
         valid = " or ".join(f"{r}.<table>" for r in READABLE[layer])
-        raise ModelError(f"{where}: reads {name!r}. A {layer} query reads {valid}.")
+        article = "An" if layer == "analysis" else "A"
+        raise ModelError(f"{where}: reads {name!r}. {article} {layer} query reads {valid}.")
     return name
 
 
