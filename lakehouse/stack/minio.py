@@ -165,7 +165,7 @@ def _client(endpoint: str, access_key: str, secret_key: str):  # type: ignore[no
     config = Config(
         retries={"total_max_attempts": 1},
         connect_timeout=2,
-        read_timeout=10,
+        read_timeout=5,
         proxies={},
         s3={"addressing_style": "path"},
     )
