@@ -222,6 +222,9 @@ def extract_models(session: Session, models: Sequence[Model], *, full: bool) -> 
                     copies.append((model, extract_table(job, model, previous, full=full), previous))
                 except LakehouseError as e:
                     session.add(_failed(model.name, e))
+                    # The failure ended DuckDB's transaction; the other tables read the same snapshot in a new one.
+                    detach_source(session.con)
+                    attach_source(session.con, snapshot)
         finally:
             detach_source(session.con)
     for model, copy, previous in copies:

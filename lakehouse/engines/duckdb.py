@@ -108,6 +108,11 @@ def explain_duckdb_error(error: Exception, lake: Lake) -> LakehouseError | None:
             f"DuckDB ran out of the memory it may use: {text[:160]}. Nothing was committed. "
             "Raise memory_limit in lakehouse.toml ([engine]) or LAKEHOUSE_MEMORY_LIMIT, or lower LAKEHOUSE_THREADS."
         )
+    if "maximum_object_size" in text:
+        return EngineError(
+            "A row is longer than 16 MB as JSON text, which is more than DuckDB reads. Nothing was committed. "
+            "Leave its large column out of the bronze model, or keep it elsewhere."
+        )
     if "No space left on device" in text:
         return EngineError(f"The local disk is full: {text[:200]}. Nothing was committed. Free space, then run again.")
     place = f"s3://{lake.layout.bucket}/{lake.layout.prefix}"

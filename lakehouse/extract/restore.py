@@ -96,13 +96,16 @@ def _local_copy(dump: str, s3: Any, report: Callable[[str], None]) -> Iterator[P
 
 
 def _command(path: Path, dump: str, source: Source) -> list[str]:
-    url = urlsplit(source.url.reveal())
-    place = [f"--host={url.hostname}", f"--port={url.port or 5432}", f"--username={url.username}", "--no-password"]
+    from psycopg2.extensions import make_dsn, parse_dsn
+
+    # Everything the URL says (sslmode too), but not the password: a command line can be read by everybody.
+    parameters = {k: v for k, v in parse_dsn(source.url.reveal()).items() if k != "password"}
+    place = ["--no-password", f"--dbname={make_dsn(**parameters)}"]
     if _is_plain(path, dump):
         options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
-        return [str(postgres_program("psql")), *place, *options, f"--file={path}", url.path.lstrip("/")]
+        return [str(postgres_program("psql")), *place, *options, f"--file={path}"]
     options = ["--clean", "--if-exists", "--single-transaction", "--no-owner", "--no-privileges", "--exit-on-error"]
-    return [str(postgres_program("pg_restore")), *place, *options, f"--dbname={url.path.lstrip('/')}", str(path)]
+    return [str(postgres_program("pg_restore")), *place, *options, str(path)]
 
 
 def _is_plain(path: Path, dump: str) -> bool:

@@ -17,7 +17,7 @@ from lakehouse.project import Source
 
 if TYPE_CHECKING:
     import duckdb
-    from psycopg2.extensions import connection
+    from psycopg2.extensions import connection, cursor
 
 ATTACHED = "source"
 
@@ -93,7 +93,7 @@ class SourceSnapshot:
         Raises:
             SourceError: no such table; the message names close ones.
         """
-        with self.connection.cursor() as cursor:
+        with self._guarded() as cursor:
             cursor.execute(RELATION, (self.source.schema, table))
             found = cursor.fetchone()
             if found is None:
@@ -109,7 +109,7 @@ class SourceSnapshot:
     def result_columns(self, query: str, table: SourceTable) -> tuple[Column, ...]:
         """Names and types of `query`'s result; a column taken over unchanged keeps its comment and constraint."""
         by_name = {c.name: c for c in table.columns}
-        with self.connection.cursor() as cursor:
+        with self._guarded() as cursor:
             cursor.execute(f"select * from ({query}) q limit 0")
             described = cursor.description or ()
             cursor.execute(
@@ -123,6 +123,18 @@ class SourceSnapshot:
             taken_over = same is not None and found.table_oid == table.oid
             columns.append(same if same and taken_over else Column(found.name, types[found.type_code], True, None))
         return tuple(columns)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[cursor]:
+        """A cursor whose failure leaves the snapshot as it is for the other tables."""
+        with explained(self.source), self.connection.cursor() as cursor:
+            cursor.execute("savepoint lakehouse")
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("rollback to savepoint lakehouse")
+                raise
+            cursor.execute("release savepoint lakehouse")
 
     def _no_such_table(self, table: str) -> SourceError:
         with self.connection.cursor() as cursor:

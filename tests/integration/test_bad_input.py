@@ -90,6 +90,17 @@ def test_a_database_without_the_table(shop: Place) -> None:
     assert not any("/silver/orders/" in key or "/bronze/sales/orders/" in key for key in objects(shop))
 
 
+def test_a_table_that_may_not_be_read_does_not_stop_the_others(shop: Place) -> None:
+    role = f"reader_{urlsplit(shop.source_url).path.lstrip('/')}"
+    shop.sql(f"create role {role} login password 'only-some'", f"grant select on orders to {role}")
+    done = lakehouse(shop, "run", LAKEHOUSE_SOURCE_URL=with_url(shop, user=role, password="only-some"))
+    check_refused(done, 1, "permission denied for table customers", "Grant this user SELECT on the table")
+    assert "only-some" not in done.stderr + done.stdout
+    assert any("/silver/orders/metadata/" in key for key in objects(shop))
+    assert not any("/silver/customers/" in key for key in objects(shop))
+    shop.sql(f"drop owned by {role}", f"drop role {role}")
+
+
 def test_a_bucket_that_is_missing(shop: Place) -> None:
     done = lakehouse(shop, "run", LAKEHOUSE_LAKE="s3://no-such-bucket-here/x")
     check_refused(done, 1, "The bucket 'no-such-bucket-here'", "does not exist. Nothing was written. Create it")
