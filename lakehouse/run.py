@@ -94,8 +94,9 @@ class RunResult:
 
 
 class Progress(Protocol):
-    """Who watches a run: told of each table when it begins, of its phases, and of its result."""
+    """Who watches a run: told how many tables there are, of each when it begins, of its phases, and of its result."""
 
+    def start(self, tables: int) -> None: ...
     def begin(self, table: TableName) -> None: ...
     def phase(self, table: TableName, name: str) -> None: ...
     def end(self, result: StepResult) -> None: ...
@@ -103,6 +104,9 @@ class Progress(Protocol):
 
 class Silent:
     """A Progress that nobody looks at."""
+
+    def start(self, tables: int) -> None:
+        """Nothing."""
 
     def begin(self, table: TableName) -> None:
         """Nothing."""
@@ -180,6 +184,7 @@ def run_lake(
     with open_session(project, run_id, progress) as session:
         chosen = [m for m in session.graph.select(tables) if m.name.layer in steps]
         with hold_lease(session.store, session.run_id):
+            session.progress.start(len(chosen))
             try:
                 bronze = [m for m in chosen if m.name.layer == "bronze"]
                 if bronze:

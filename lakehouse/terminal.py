@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
@@ -46,40 +45,48 @@ def console(*, stderr: bool = False) -> Console:
 
 
 class Watch:
-    """A run's Progress as lines: one per table when it is done, and on a terminal one that says what goes on now."""
+    """A run's Progress: a line per table when it is done and, on a terminal, a bar over all of them."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
         self.console = console(stderr=True)
-        self.status: Any = None
-        self.began = time.monotonic()
+        self.bar: Any = None
+        self.task: Any = None
+
+    def start(self, tables: int) -> None:
+        """Show the bar; where there is no terminal, nothing."""
+        if self.quiet or not self.console.is_terminal:
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (MofNCompleteColumn(), BarColumn(24), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self.bar = Progress(*columns, console=self.console, transient=True)
+        self.task = self.bar.add_task("looking", total=tables)
+        self.bar.start()
 
     def begin(self, table: TableName) -> None:
-        self._say(f"{table}")
+        self._say(str(table))
 
     def phase(self, table: TableName, name: str) -> None:
-        self._say(f"{table}: {name} ({time.monotonic() - self.began:.0f} s)")
+        self._say(f"{table}: {name}")
 
     def end(self, result: StepResult) -> None:
-        self.stop()
+        if self.bar is not None:
+            self.bar.advance(self.task)
         if self.quiet or (result.outcome == "nothing" and not self.console.is_terminal):
             return
         detail = result.message if result.outcome != "done" else describe_step(result)
         self.console.print(f"{MARKS[result.outcome]} {result.table!s:34} {detail}", overflow="fold")
 
     def stop(self) -> None:
-        if self.status is not None:
-            self.status.stop()
-            self.status = None
+        """Take the bar away, whatever happened."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
 
     def _say(self, text: str) -> None:
-        if self.quiet or not self.console.is_terminal:
-            return
-        if self.status is None:
-            self.status = self.console.status(text)
-            self.status.start()
-        else:
-            self.status.update(text)
+        if self.bar is not None:
+            self.bar.update(self.task, description=text)
 
 
 def describe_step(step: StepResult) -> str:
