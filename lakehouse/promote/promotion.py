@@ -19,13 +19,15 @@ from lakehouse.promote.commit import Provenance, Target, commit_files, is_shaped
 from lakehouse.promote.gate import run_gate
 from lakehouse.promote.inputs import Inputs, expose, parse_table, versions_of
 from lakehouse.promote.plan import Work, plan_model
-from lakehouse.promote.quarantine import clear_quarantine, split_rows, write_quarantine
+from lakehouse.promote.quarantine import clear_quarantine, count_remaining, split_rows, write_quarantine
 from lakehouse.promote.stage import StagedFiles, output_schema, stage_files
 from lakehouse.promote.suites import Suite, load_suite
 from lakehouse.promote.verdict import Verdict, gate_failure
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+    from lakehouse.store import Store
 
 STAGED, CANDIDATE = "gate.staged", "gate.candidate"
 
@@ -88,14 +90,12 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
     _expose_inputs(job, model)
     job.report("gate")
     verdict = _gate(job, target, suite, staged, replacement)
-    staged, quarantined = _divert(job, target, suite, staged, verdict)
+    staged, quarantined = _divert(job, target, suite, staged, replacement, verdict)
     job.report("commit")
-    earlier = version.quarantined_rows if version else 0
-    aside = quarantined + (0 if work.scope == "full" else earlier)
-    provenance = Provenance(job.run_id, versions, suite.fingerprint, aside)
+    aside = _aside(job, target, work)
+    provenance = Provenance(job.run_id, versions, suite.fingerprint, count_remaining(job.con, *aside))
     made = _commit(job, target, staged, replacement, provenance)
-    if aside or earlier:
-        _clear(job, target, work, staged)
+    clear_quarantine(job.con, *aside)
     return Promotion(
         model.name,
         work,
@@ -166,18 +166,24 @@ def _stage(job: Promoter, target: Target, select: str) -> StagedFiles:
 
 
 def _gate(job: Promoter, target: Target, suite: Suite, staged: StagedFiles, replacement: Replacement) -> Verdict:
+    kept = _expose_staged(job, target, staged, replacement)
+    whole = CANDIDATE if kept else STAGED
+    return run_gate(job.con, suite, run_id=job.run_id, staged=STAGED, candidate=whole, key=target.model.key)
+
+
+def _expose_staged(job: Promoter, target: Target, staged: StagedFiles, replacement: Replacement) -> list[str]:
+    """Views of the staged rows and of the table as it would be with them; the files that stay as they are."""
     kept = [f for f in target.files if f not in set(replacement.removed)]
     selects = {
         STAGED: files_select(target.schema, staged.urls),
         CANDIDATE: files_select(target.schema, [*kept, *staged.urls]),
     }
     expose(job.con, selects)
-    whole = CANDIDATE if kept else STAGED
-    return run_gate(job.con, suite, run_id=job.run_id, staged=STAGED, candidate=whole, key=target.model.key)
+    return kept
 
 
 def _divert(
-    job: Promoter, target: Target, suite: Suite, staged: StagedFiles, verdict: Verdict
+    job: Promoter, target: Target, suite: Suite, staged: StagedFiles, replacement: Replacement, verdict: Verdict
 ) -> tuple[StagedFiles, int]:
     """Stop if the verdict blocks; else set aside the rows that failed, and stage the rest again without them."""
     if verdict.blocking:
@@ -189,16 +195,17 @@ def _divert(
     rest = _stage(job, target, good)
     layout = job.catalog.store.layout
     job.catalog.store.delete([layout.key(url) for url in staged.urls])
+    _expose_staged(job, target, rest, replacement)
     return rest, quarantined
 
 
-def _clear(job: Promoter, target: Target, work: Work, staged: StagedFiles) -> None:
-    """Earlier quarantined rows that this run made anew, or set aside anew, leave the quarantine."""
+def _aside(job: Promoter, target: Target, work: Work) -> tuple[Store, TableName, tuple[str, ...], str | None, str]:
+    """Which earlier rows leave the quarantine: all after a rebuild, else those with a key made anew, or live now.
+
+    Looking at what is live too clears what a run left that was killed between its commit and its clearing.
+    """
     key = target.model.key
     keys = ", ".join(quote(k) for k in key)
-    promoted = {
-        "full": None,
-        "by_key": f"select {keys} from {KEYS}",
-        "by_partition": f"select {keys} from ({files_select(target.schema, staged.urls)})",
-    }
-    clear_quarantine(job.con, job.catalog.store, target.model.name, key, promoted[work.scope], job.run_id)
+    live = f"select {keys} from {CANDIDATE}"
+    promoted = {"full": None, "by_key": f"select {keys} from {KEYS} union all {live}", "by_partition": live}
+    return job.catalog.store, target.model.name, key, promoted[work.scope], job.run_id

@@ -74,6 +74,20 @@ def clear_quarantine(
     return remaining
 
 
+def count_remaining(
+    con: DuckDBPyConnection, store: Store, table: TableName, key: Sequence[str], promoted: str | None, keep_run: str
+) -> int:
+    """How many rows `clear_quarantine` would leave, for the commit to say before it is done."""
+    remaining = 0
+    for name in quarantine_files(store, table):
+        file = f"read_parquet({literal(store.layout.url(name))}, hive_partitioning = false)"
+        if f"/run_id={keep_run}/" in name:
+            remaining += _number(con, f"select count(*) from {file}")
+        elif promoted is not None and key:
+            remaining += _number(con, f"select count(*) from {file} where not {is_among(key, f'({promoted})')}")
+    return remaining
+
+
 def quarantine_files(store: Store, table: TableName) -> list[str]:
     """The keys of a table's quarantine files, newest first."""
     found = sorted(store.find(store.layout.quarantine(table)), key=lambda o: o.modified_at, reverse=True)

@@ -13,6 +13,7 @@ import pytest
 from lakehouse.catalog.bronze import bronze_select, latest_manifest
 from lakehouse.engines.duckdb import lake_secret_sql, load_extension
 from lakehouse.errors import ModelError
+from lakehouse.history import list_versions, quarantined_rows
 from lakehouse.names import TableName
 from lakehouse.run import RunResult, Session, open_session, run_lake
 from tests.integration.conftest import Place
@@ -184,13 +185,12 @@ def test_quarantined_rows_come_back_when_the_source_is_fixed(shop: Place) -> Non
     result = run_lake(shop.project)
     assert result.exit_code == 0
     assert next(s.quarantined for s in result.steps if str(s.table) == "silver.orders") == 1
-    from lakehouse.history import quarantined_rows
-
     columns, found = quarantined_rows(shop.project, "silver.orders")
     assert [dict(zip(columns, r, strict=True))["id"] for r in found] == [4001]
     shop.sql("update orders set amount = 50.00 where id = 4001")
     run_lake(shop.project)
     assert quarantined_rows(shop.project, "silver.orders")[1] == []
+    assert [v["quarantined"] for v in list_versions(shop.project, "silver.orders")] == [0, 1, 0]
     check_equal(shop)
 
 
