@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.engines.duckdb import explain_duckdb_error
-from lakehouse.errors import EngineError
-from lakehouse.names import TABLE_REFERENCE
+from lakehouse.errors import EngineError, UsageError
+from lakehouse.names import RUN_ID, TABLE_REFERENCE
 from lakehouse.promote.inputs import expose
 from lakehouse.run import Session
+from lakehouse.store import Store
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -44,15 +46,36 @@ def read_query(text: str) -> str:
     return text
 
 
-@contextmanager
-def answer(session: Session, sql: str) -> Iterator[Answer]:
-    """Run `sql` over views of every table it names.
+def moment_of(store: Store, text: str) -> datetime:
+    """The moment that `text` names: an ISO time (UTC unless it says otherwise), or the end of a run.
 
     Raises:
+        UsageError: it is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        record = store.get_json(store.layout.run_record(text)) if RUN_ID.fullmatch(text) else None
+        if record is None:
+            raise UsageError(
+                f"--as-of {text!r} is neither a run of this lake nor a time. Runs: lakehouse runs. "
+                "A time is written 2024-05-01T06:00, in UTC."
+            ) from None
+        moment = datetime.fromisoformat(record["finished_at"])
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@contextmanager
+def answer(session: Session, sql: str, as_of: str | None = None) -> Iterator[Answer]:
+    """Run `sql` over views of every table it names, live or as they were at the end of a run or at a time.
+
+    Raises:
+        UsageError: `as_of` is neither.
         EngineError: it does not run; the message is DuckDB's, and lists the lake's tables where one was missing.
     """
     from duckdb import Error
 
+    session.inputs.as_of = moment_of(session.store, as_of) if as_of else None
     named = {".".join(m) for m in TABLE_REFERENCE.findall(COMMENT.sub("", sql))}
     known = {str(n) for n in session.graph.models}
     selects = {r: s for r in sorted(named & known) if (s := session.inputs.select(r))}
@@ -61,7 +84,8 @@ def answer(session: Session, sql: str) -> Iterator[Answer]:
         cursor = session.con.execute(sql)
     except Error as e:
         missing = sorted(named - set(selects))
-        hint = f" Not in the lake: {', '.join(missing)}. It has: {', '.join(sorted(known))}." if missing else ""
+        then = " then" if as_of else ""
+        hint = f" Not in the lake{then}: {', '.join(missing)}. It has: {', '.join(sorted(known))}." if missing else ""
         text = " ".join(str(e).split())[:600]
         raise explain_duckdb_error(e, session.store.lake) or EngineError(f"{text}.{hint}") from e
     described = cursor.description or []

@@ -103,7 +103,7 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--trino", is_flag=True, help="Trino too (1-3 GB of memory).")
 @command
 def up(options: Options, trino: bool) -> None:
-    """Start the local services: PostgreSQL, MinIO, the Glue and Athena API.
+    """Start PostgreSQL, MinIO and the Glue API here.
 
     \b
     Example: lakehouse up --trino
@@ -168,7 +168,9 @@ def doctor(options: Options, fix: bool) -> None:
 @click.argument("dump")
 @command
 def restore(options: Options, dump: str) -> None:
-    """Load a pg_dump file (custom, directory, tar or plain; a path or s3://) into the source.
+    """Load a pg_dump file into the source.
+
+    Custom, directory, tar or plain form; a path, or an s3:// URL.
 
     \b
     Example: lakehouse restore sales.dump
@@ -193,7 +195,9 @@ def restore(options: Options, dump: str) -> None:
 @click.option("--run-id", help="A name for this run; repeating it repeats nothing.")
 @command
 def run(options: Options, tables: tuple[str, ...], full: bool, run_id: str | None) -> None:
-    """Bring the lake, or TABLES and what they depend on, up to date.
+    """Bring the lake, or TABLES, up to date.
+
+    What TABLES depend on is brought up to date before them.
 
     \b
     Examples:
@@ -210,7 +214,7 @@ def run(options: Options, tables: tuple[str, ...], full: bool, run_id: str | Non
 @click.option("--run-id", help="A name for this run.")
 @command
 def extract(options: Options, tables: tuple[str, ...], full: bool, run_id: str | None) -> None:
-    """The first step of a run alone: PostgreSQL → bronze, gated.
+    """The first step of a run alone: to bronze.
 
     \b
     Example: lakehouse extract orders order_items
@@ -225,7 +229,7 @@ def extract(options: Options, tables: tuple[str, ...], full: bool, run_id: str |
 @click.option("--run-id", help="A name for this run.")
 @command
 def promote(options: Options, layer: str, tables: tuple[str, ...], full: bool, run_id: str | None) -> None:
-    """One promotion alone: bronze → silver, or silver → gold: stage, gate, commit.
+    """One promotion alone: stage, gate, commit.
 
     \b
     Example: lakehouse promote silver orders
@@ -236,7 +240,7 @@ def promote(options: Options, layer: str, tables: tuple[str, ...], full: bool, r
 @cli.command()
 @command
 def catalog(options: Options) -> None:
-    """Register the bronze runs in Glue again, and rewrite lake.duckdb.
+    """Register bronze in Glue, and write lake.duckdb, again.
 
     \b
     Example: lakehouse catalog
@@ -253,9 +257,10 @@ def catalog(options: Options) -> None:
 @click.option(
     "--format", "shape", type=click.Choice(["table", "json", "csv"]), default="table", help="How to print rows."
 )
+@click.option("--as-of", help="Tables as they were at the end of a run, or at a time (UTC).")
 @command
-def query(options: Options, sql: str, shape: str) -> None:
-    """Ask the lake: SQL in quotes, a file, or - for standard input.
+def query(options: Options, sql: str, shape: str, as_of: str | None) -> None:
+    """Ask the lake: SQL, a file, or - for stdin.
 
     \b
     Examples:
@@ -267,14 +272,14 @@ def query(options: Options, sql: str, shape: str) -> None:
     from lakehouse.terminal import print_batches
 
     text = sys.stdin.read() if sql == "-" else read_query(sql)
-    with open_session(options.project) as session, answer(session, text) as found:
+    with open_session(options.project) as session, answer(session, text, as_of) as found:
         print_batches(found.columns, found.batches(), "json" if options.as_json else shape)
 
 
 @cli.command()
 @command
 def lint(options: Options) -> None:
-    """Check models, headers and suites without running anything.
+    """Check models, headers and suites; runs nothing.
 
     \b
     Example: lakehouse lint
@@ -315,7 +320,7 @@ def runs(options: Options, last: int) -> None:
 @click.argument("table")
 @command
 def log(options: Options, table: str) -> None:
-    """The versions of a silver or gold table, newest first.
+    """The versions of a table, newest first.
 
     \b
     Example: lakehouse log gold.customer_value
@@ -337,7 +342,7 @@ def log(options: Options, table: str) -> None:
 )
 @command
 def quarantine(options: Options, table: str, shape: str) -> None:
-    """The rows of TABLE that a gate set aside, and why.
+    """The rows that a gate set aside, and why.
 
     \b
     Example: lakehouse quarantine silver.order_items
@@ -356,7 +361,7 @@ def quarantine(options: Options, table: str, shape: str) -> None:
 @click.option("--keep-up/--down", default=True, help="Leave the services running afterwards.")
 @command
 def demo(options: Options, keep_up: bool) -> None:
-    """The sample, end to end: a real retailer's sales, restored, brought to gold, and a second day.
+    """The sample, end to end, on local services.
 
     \b
     Example: lakehouse demo

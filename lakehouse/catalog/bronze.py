@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from lakehouse.errors import CommitConflict, LakeError
@@ -133,9 +133,9 @@ def manifest_from_json(value: Mapping[str, Any]) -> Manifest:
     return Manifest(**fields)
 
 
-def latest_manifest(store: Store, source: str, table: str) -> Manifest | None:
-    """The newest run of a bronze table that exists, or None."""
-    found = _manifest_objects(store, source, table)
+def latest_manifest(store: Store, source: str, table: str, as_of: datetime | None = None) -> Manifest | None:
+    """The newest run of a bronze table that exists (existed at `as_of`), or None."""
+    found = [o for o in _manifest_objects(store, source, table) if as_of is None or o.modified_at <= as_of]
     if not found:
         return None
     newest = max(o.modified_at for o in found)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
 
 RUN_ID = "lakehouse.run-id"
 MODEL = "lakehouse.model"
@@ -175,6 +177,13 @@ def live_files(table: Table, snapshot_id: int | None = None) -> list[DataFile]:
             "bring them back. Rewrite the table: lakehouse run --full, or optimise it where it was changed."
         )
     return [t.file for t in tasks]
+
+
+def snapshot_as_of(table: Table, moment: datetime) -> Snapshot | None:
+    """The version that was live at `moment`, or None where the table had none yet."""
+    moment_ms = int(moment.timestamp() * 1000)
+    live = [entry.snapshot_id for entry in table.history() if entry.timestamp_ms <= moment_ms]
+    return table.snapshot_by_id(live[-1]) if live else None
 
 
 def files_select(schema: Schema, urls: Sequence[str], *, filename: bool = False) -> str:

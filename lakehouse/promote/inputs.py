@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lakehouse.catalog.bronze import Manifest, bronze_select, latest_manifest
-from lakehouse.catalog.iceberg import Catalog, files_select, live_files
+from lakehouse.catalog.iceberg import Catalog, files_select, live_files, snapshot_as_of
 from lakehouse.errors import ModelError
 from lakehouse.names import LAYERS, TABLE_REFERENCE, TableName, quote
 
@@ -18,17 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass
 class Inputs:
-    """Versions looked up once per process and forgotten when we commit; guards that all of a run sees the same."""
+    """Versions looked up once per process and forgotten when we commit; guards that all of a run sees the same.
+
+    With `as_of`, the versions that were live at that moment, for reading.
+    """
 
     catalog: Catalog
     source: str
+    as_of: datetime | None = None
     manifests: dict[str, Manifest | None] = field(default_factory=dict)
     tables: dict[TableName, Table | None] = field(default_factory=dict)
 
     def manifest(self, table: str) -> Manifest | None:
         """The newest run of a bronze table."""
         if table not in self.manifests:
-            self.manifests[table] = latest_manifest(self.catalog.store, self.source, table)
+            self.manifests[table] = latest_manifest(self.catalog.store, self.source, table, self.as_of)
         return self.manifests[table]
 
     def table(self, name: TableName) -> Table | None:
@@ -58,7 +63,15 @@ class Inputs:
             manifest = self.manifest(name.table)
             return bronze_select(self.catalog.store, manifest) if manifest else None
         table = self.table(name)
-        return files_select(table.schema(), [f.file_path for f in live_files(table)]) if table else None
+        if table is None:
+            return None
+        if self.as_of is None:
+            return files_select(table.schema(), [f.file_path for f in live_files(table)])
+        then = snapshot_as_of(table, self.as_of)
+        if then is None or then.schema_id is None:
+            return None
+        schema = table.schemas()[then.schema_id]
+        return files_select(schema, [f.file_path for f in live_files(table, then.snapshot_id)])
 
 
 def versions_of(inputs: Inputs, reads: Iterable[str], place: str) -> dict[str, str]:

@@ -10,9 +10,10 @@ import duckdb
 import psycopg2
 import pytest
 
+from lakehouse.ask import answer
 from lakehouse.catalog.bronze import bronze_select, latest_manifest
 from lakehouse.engines.duckdb import lake_secret_sql, load_extension
-from lakehouse.errors import ModelError
+from lakehouse.errors import EngineError, ModelError, UsageError
 from lakehouse.history import list_versions, quarantined_rows
 from lakehouse.names import TableName
 from lakehouse.run import RunResult, Session, open_session, run_lake
@@ -302,6 +303,33 @@ def test_a_model_that_was_never_made_is_named(shop: Place) -> None:
 def test_an_unknown_table_is_refused_with_a_suggestion(shop: Place) -> None:
     with pytest.raises(ModelError, match=r"No model makes 'order'\. Did you mean"):
         run_lake(shop.project, ["order"])
+
+
+def test_the_lake_can_be_asked_as_it_was(shop: Place) -> None:
+    first = run_lake(shop.project)
+    shop.sql("delete from orders where id > 100")
+    path = shop.root / "queries" / "silver" / "orders.sql"
+    path.write_text(path.read_text().replace("as amount", "as paid"))
+    gold = shop.root / "queries" / "gold" / "monthly_orders.sql"
+    gold.write_text(gold.read_text().replace("sum(amount)", "sum(paid)"))
+    second = run_lake(shop.project)
+    assert second.exit_code == 0
+
+    def ask(sql: str, as_of: str | None = None) -> list[Any]:
+        with open_session(shop.project) as session, answer(session, sql, as_of) as found:
+            return [row for batch in found.batches() for row in batch]
+
+    counts = "select (select count(*) from bronze.orders), (select count(*) from silver.orders)"
+    assert ask(counts) == [(700, 100)]
+    assert ask(counts, first.run_id) == [(400, 400)]
+    assert ask("select sum(amount) from silver.orders", first.run_id) == [(Decimal("100250.00"),)]
+    assert ask("select sum(paid) from silver.orders", second.finished_at.isoformat()) == [(Decimal("6312.50"),)]
+    with pytest.raises(EngineError, match=r"Not in the lake then: silver\.orders"):
+        ask("select * from silver.orders", "2020-01-01")
+    with pytest.raises(
+        UsageError, match=r"'yesterday' is neither a run of this lake nor a time\. Runs: lakehouse runs"
+    ):
+        ask(counts, "yesterday")
 
 
 def test_money_survives_to_the_last_digit(shop: Place) -> None:
