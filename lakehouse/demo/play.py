@@ -168,6 +168,7 @@ def _print_summary(
         "lakehouse query queries/analysis/retention.sql    ask one of the questions\n"
         "lakehouse quarantine silver.order_items           the line that the gate caught\n"
         "lakehouse log gold.daily_store_sales              versions of a table\n"
-        "lakehouse runs                                    what ran",
+        "lakehouse runs                                    what ran\n"
+        "lakehouse down                                    stop the services; what they hold stays",
         markup=False,
     )
