@@ -102,7 +102,8 @@ def _ensure(project: Project, state: State, name: str, report: Report) -> bool:
     """Whether the service is up now; False only where MinIO cannot be had."""
     entries = state.read()
     entry = entries.get(name, {})
-    if is_alive(entry) and SERVICES[name].is_answering(entry) and (name != "trino" or trino.is_current(entries)):
+    is_current = name != "trino" or trino.is_current(entries)
+    if is_current and is_alive(entry) and SERVICES[name].is_answering(entry):
         return True
     if _stop(project, name, entry):
         report(f"{name}: what was left of it is stopped")

@@ -154,7 +154,12 @@ def launch(
             **(identity or {}),
         )
     STARTED.append(process)
-    return {"pid": process.pid, "token": token, "log": str(log)}
+    entry = {"pid": process.pid, "token": token, "log": str(log)}
+    # For an instant after it began a process shows neither its command nor its environment.
+    until = time.monotonic() + 5
+    while process.poll() is None and not is_alive(entry) and time.monotonic() < until:
+        time.sleep(0.001)
+    return entry
 
 
 def is_alive(entry: Mapping[str, Any]) -> bool:
@@ -190,7 +195,9 @@ def _wait_gone(processes: Sequence[Any], timeout_s: float) -> list[Any]:
 
     def is_running(process: Any) -> bool:
         try:
-            return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+            # While one thread of a dead leader is left, so are its port and its files.
+            is_dead = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+            return bool(process.is_running() and not is_dead)
         except psutil.NoSuchProcess:
             return False
 

@@ -25,6 +25,7 @@ PARTS = (
 )
 HEAP = "1G"
 START_TIMEOUT_S = 180.0
+ANSWER_TIMEOUT_S = 20
 
 CONFIG = """coordinator=true
 node-scheduler.include-coordinator=true
@@ -87,6 +88,8 @@ def start(project: Project, state: State, report: Report) -> None:
         "glue": entries["aws"]["endpoint"],
     }
     write_configuration(etc, values)
+    # The launcher takes a process that ended and is not yet buried for one that runs, and would refuse to start.
+    (data / "var" / "run" / "launcher.pid").unlink(missing_ok=True)
     command = [str(server / "bin" / "launcher"), "run", "--etc-dir", str(etc), "--data-dir", str(data)]
     environment = {"JAVA_HOME": str(java), "PATH": f"{java / 'bin'}:/usr/local/bin:/usr/bin:/bin"}
     started = launch(command, project.state_dir / "logs" / "trino.log", environment=environment)
@@ -106,7 +109,7 @@ def find_strays(project: Project) -> list[Any]:
 
 def is_current(entries: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether Trino was started over the catalog and object store of now: it learns of others only when it starts."""
-    return entries["trino"].get("over") == _over(entries)
+    return entries.get("trino", {}).get("over") == _over(entries)
 
 
 def _over(entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -137,7 +140,13 @@ def is_answering(url: str) -> bool:
     with requests.Session() as session:
         session.trust_env = False  # a proxy of the environment is not for loopback
         connection: Any = trino.dbapi.connect(  # type: ignore[no-untyped-call]
-            host="127.0.0.1", port=urlsplit(url).port, user="lakehouse", http_session=session, max_attempts=1
+            host="127.0.0.1",
+            port=urlsplit(url).port,
+            user="lakehouse",
+            http_session=session,
+            max_attempts=1,
+            # A catalog that does not answer is asked again and again, for minutes.
+            session_properties={"query_max_run_time": f"{ANSWER_TIMEOUT_S}s"},
         )
         try:
             cursor = connection.cursor()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pytest
 
 from lakehouse import stack
 from lakehouse.project import Project, load_project, local_service
+from lakehouse.stack.postgres import find_home
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -27,13 +27,28 @@ def stack_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]
     root.mkdir()
     (root / "lakehouse.toml").write_text('[project]\nname = "sales"\n')
     project = load_project(root, {})
-    stack.up(project, report=print)
-    keys = local_service(project, "minio")
-    os.environ["AWS_ACCESS_KEY_ID"] = keys["access_key"]
-    os.environ["AWS_SECRET_ACCESS_KEY"] = keys["secret_key"]
-    yield project
-    stack.down(project, report=print)
-    shutil.rmtree(local_service(project, "postgres")["data"], ignore_errors=True)
+    with pytest.MonkeyPatch.context() as environment:
+        try:
+            stack.up(project, report=print)
+            keys = local_service(project, "minio")
+            environment.setenv("AWS_ACCESS_KEY_ID", keys["access_key"])
+            environment.setenv("AWS_SECRET_ACCESS_KEY", keys["secret_key"])
+            yield project
+        finally:
+            stack.down(project, report=print)
+            shutil.rmtree(find_home(project), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def trino_url(stack_project: Project) -> str:
+    """Trino over those services."""
+    stack.up(stack_project, trino=True, report=print)
+    return str(local_service(stack_project, "trino")["url"])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Trino's tests last: it needs a gigabyte and the best part of a minute, which the others need not wait for."""
+    items.sort(key=lambda item: "trino_url" in getattr(item, "fixturenames", ()))
 
 
 @dataclass(frozen=True)
