@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlglot
 from sqlglot import exp
@@ -89,21 +89,22 @@ def replace_partitions(
         return "it has several partition fields"
     if not _is_row_joined(model):
         return "it compares rows with each other or joins them outer, so changed rows can reach any partition"
-    value, lake = partition_value(model.partition_by[0]), inputs.catalog.store.lake
+    # As DuckDB's text: Python prints booleans and fractions of a second in its own way.
+    value, lake = f"cast({partition_value(model.partition_by[0])} as varchar)", inputs.catalog.store.lake
     moved: dict[str, tuple[str, str]] = {}
     for reference in work.changed:
         selects = _moved_rows(inputs, reference, version)
         if selects is None:
             return f"the version of {reference} it was made from is no longer known"
         moved[reference] = selects
-    reached: set[object] = {None}
+    reached: set[str | None] = {None}
     for reference, (only_moved, _) in moved.items():
         expose(con, {r: both for r, (_, both) in moved.items()} | {reference: only_moved})
         found = run_sql(con, f"select distinct {value} from ({model.sql.strip()}) q", model, lake)
         reached |= {row[0] for row in found}
     expose(con, {r: select for r in work.changed if (select := inputs.select(r))})
     columns = ", ".join(quote(f.name) for f in schema.fields)
-    chosen = _in(value, list(reached))
+    chosen = _in(value, reached)
     with_names = files_select(schema, files, filename=True)
     touched = run_sql(con, f"select distinct filename from ({with_names}) q where {chosen}", model, lake)
     return Replacement(
@@ -171,8 +172,6 @@ def _moved_rows(inputs: Inputs, reference: str, version: TableVersion) -> tuple[
     return files_select(table.schema(), sorted(was ^ now)), files_select(table.schema(), sorted(was | now))
 
 
-def _in(value: str, found: list[Any]) -> str:
-    texts = [str(v) for v in found if v is not None]
-    parts = [f"cast({value} as varchar) in ({', '.join(literal(t) for t in texts)})"] if texts else []
-    parts += [f"{value} is null"] if len(texts) < len(found) else []
-    return f"({' or '.join(parts) or 'false'})"
+def _in(value: str, found: set[str | None]) -> str:
+    texts = ", ".join(literal(v) for v in sorted(v for v in found if v is not None))
+    return f"({f'{value} in ({texts}) or ' if texts else ''}{value} is null)"

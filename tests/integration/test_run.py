@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from decimal import Decimal
 from typing import Any
@@ -75,6 +76,39 @@ def test_a_change_moves_only_itself(shop: Place) -> None:
     gold = next(s for s in result.steps if str(s.table) == "gold.monthly_orders")
     assert (gold.scope, gold.files_removed, gold.files_added) == ("by_partition", 1, 2)
     check_equal(shop)
+
+
+@pytest.mark.parametrize(
+    "partition", ["is_large", "first_at", "day", "amount"], ids=["boolean", "timestamp", "date", "decimal"]
+)
+def test_partitions_of_every_kind_are_found_again(shop: Place, partition: str) -> None:
+    shop.write(
+        "queries/gold/groups.sql",
+        f"""-- One row per group.
+-- key: {partition}
+-- partition_by: {partition}
+-- update: by_partition
+select
+    cast(amount > 250 as boolean) as is_large,
+    cast(date_trunc('month', ordered_at) + interval '0.12' second as timestamp(6)) as first_at,
+    cast(ordered_at as date) as day,
+    cast(floor(amount / 100) as decimal(10, 2)) as amount,
+    cast(count(*) as bigint) as orders
+from silver.orders
+group by 1, 2, 3, 4
+""",
+    )
+    count = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}, "severity": "critical"}
+    shop.write("expectations/gold/groups.json", json.dumps({"name": "gold.groups", "expectations": [count]}))
+    run_lake(shop.project, ["gold.groups"])
+    shop.sql("update orders set amount = 999.00 where id = 5", "delete from orders where id = 300")
+    result = run_lake(shop.project, ["gold.groups"])
+    assert steps(result)["gold.groups"][:2] == ("done", "by_partition")
+    with open_session(shop.project) as session:
+        model = session.graph.models[TableName("gold", "groups")]
+        partial = rows(session, "gold.groups")
+        with answer(session, model.sql) as whole:
+            assert partial == sorted((row for batch in whole.batches() for row in batch), key=repr)
 
 
 def test_rows_committed_late_and_under_savepoints_are_not_missed(shop: Place) -> None:
