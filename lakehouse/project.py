@@ -184,7 +184,7 @@ def local_service(project: Project, service: str) -> dict[str, Any]:
     try:
         services = json.loads((project.state_dir / SERVICES_FILE).read_text())
         found: dict[str, Any] = services[service]
-    except (FileNotFoundError, KeyError, json.JSONDecodeError) as e:
+    except (FileNotFoundError, KeyError, TypeError, ValueError) as e:  # not there, or damaged
         raise StackError(
             f"The local {service} service is not up. Start it: lakehouse up. "
             "Or name your own: LAKEHOUSE_SOURCE_URL, LAKEHOUSE_LAKE, LAKEHOUSE_S3_ENDPOINT, LAKEHOUSE_GLUE_ENDPOINT."

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from lakehouse.stack.services import (
 )
 
 Entry = dict[str, Any]
+PACKAGES = ("psutil", "moto")  # PostgreSQL's programs may be the system's, and say themselves that they are missing
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ def up(project: Project, *, trino: bool = False, report: Report) -> list[Service
     Raises:
         StackError: one of them could not be started; those that could, stay.
     """
+    if missing := missing_packages():
+        raise StackError(
+            f"The local services need packages that are not installed: {', '.join(missing)}. "
+            "Install them: pip install 'lakehouse[local]'"
+        )
     state = state_of(project)
     with _alone(project, report):
         if state.is_damaged():
@@ -84,6 +91,30 @@ def status(project: Project) -> list[ServiceStatus]:
     """Every service that was ever started here, asked whether it answers."""
     entries = state_of(project).read()
     return [_status(name, entries) for name in SERVICES if name in entries]
+
+
+def missing_packages() -> list[str]:
+    """What the local services need and is not installed; they are an extra of the package."""
+    return [name for name in PACKAGES if find_spec(name) is None]
+
+
+def find_unwritten(project: Project) -> dict[str, list[int]]:
+    """Processes at work on a service's files that are not the one written down: two at once would spoil them."""
+    entries = state_of(project).read()
+    found = {}
+    for name, service in SERVICES.items():
+        is_led = is_alive(entries.get(name, {}))
+        pids = [p.pid for p in service.find_strays(project)]
+        # PostgreSQL's sessions are its children, and in its folder too.
+        known = {entries[name]["pid"]} if is_led else set()
+        if extra := [] if is_led and name == "postgres" else sorted(set(pids) - known):
+            found[name] = extra
+    return found
+
+
+def is_port_taken(project: Project, name: str) -> bool:
+    """Whether somebody listens on the port that a service had."""
+    return not is_free(state_of(project).read().get(name, {}).get("port"))
 
 
 def _status(name: str, entries: dict[str, Entry]) -> ServiceStatus:

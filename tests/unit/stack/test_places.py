@@ -197,3 +197,11 @@ def test_status_shows_no_password(project: Project) -> None:
         ("postgres", "down", "127.0.0.1:5432/sales", "start it: lakehouse up")
     ]
     assert "very-secret" not in repr(shown)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "\x00\xff", '{"aws": {"endpoint": "e"}}'])
+def test_a_command_that_needs_a_service_of_a_damaged_state_says_up(project: Project, damage: str) -> None:
+    project.state_dir.mkdir()
+    state_of(project).path.write_text(damage, encoding="latin-1")
+    with pytest.raises(StackError, match="^The local postgres service is not up. Start it: lakehouse up. Or name your"):
+        _ = project.source
