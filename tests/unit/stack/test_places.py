@@ -203,5 +203,6 @@ def test_status_shows_no_password(project: Project) -> None:
 def test_a_command_that_needs_a_service_of_a_damaged_state_says_up(project: Project, damage: str) -> None:
     project.state_dir.mkdir()
     state_of(project).path.write_text(damage, encoding="latin-1")
-    with pytest.raises(StackError, match="^The local postgres service is not up. Start it: lakehouse up. Or name your"):
+    message = r"^The local postgres service is not up\. Start it: lakehouse up\. Or name your"
+    with pytest.raises(StackError, match=message):
         _ = project.source
