@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -207,3 +208,16 @@ def test_a_command_that_needs_a_service_of_a_damaged_state_says_up(project: Proj
     state_of(project).path.write_text(damage, encoding="latin-1")
     with pytest.raises(StackError, match=r"^The local postgres service is not up\. Start it: lakehouse up\. "):
         _ = project.source
+
+
+@pytest.mark.parametrize("change", [lifecycle.up, lifecycle.down])
+def test_without_the_extra_its_installation_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, change: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "moto", None)  # as Python writes down what is not there
+    with pytest.raises(StackError) as e:
+        change(project, report=print)
+    assert str(e.value) == (
+        "The local services need packages that are not installed: moto. Install them: pip install 'lakehouse[local]'"
+    )
+    assert not project.state_dir.exists()
