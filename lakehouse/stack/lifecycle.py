@@ -57,11 +57,6 @@ def up(project: Project, *, trino: bool = False, report: Report) -> list[Service
     Raises:
         StackError: one of them could not be started; those that could, stay.
     """
-    if missing := missing_packages():
-        raise StackError(
-            f"The local services need packages that are not installed: {', '.join(missing)}. "
-            "Install them: pip install 'lakehouse[local]'"
-        )
     state = state_of(project)
     with _alone(project, report):
         if state.is_damaged():
@@ -179,6 +174,11 @@ def _fall_back_to_memory(state: State, report: Report) -> None:
 @contextmanager
 def _alone(project: Project, report: Report) -> Iterator[None]:
     """Only one `up` or `down` of a project at a time; the second waits and says so."""
+    if missing := missing_packages():
+        raise StackError(
+            f"The local services need packages that are not installed: {', '.join(missing)}. "
+            "Install them: pip install 'lakehouse[local]'"
+        )
     waiting = "another lakehouse up or down is at work here; waiting for it"
     with locked(project.state_dir / "up.lock", lambda: report(waiting)):
         yield

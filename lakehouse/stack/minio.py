@@ -115,7 +115,7 @@ def cache_dir() -> Path:
 
 
 def _build(go: str, target: Path, report: Report) -> bool:
-    report(f"minio: building {VERSION} with Go, once; this takes about three minutes on two cores")
+    report(f"minio: building {VERSION} with Go, once; three minutes on two idle cores, more on busy ones")
     target.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
@@ -123,7 +123,7 @@ def _build(go: str, target: Path, report: Report) -> bool:
         environment = {**os.environ, "GOBIN": folder, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "auto"}
         with log.open("wb") as output:
             build = subprocess.Popen(
-                [go, "install", "-trimpath", "-ldflags", "-s -w", f"{MODULE}@{VERSION}"],
+                [go, "install", "-v", "-trimpath", "-ldflags", "-s -w", f"{MODULE}@{VERSION}"],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
             )  # fmt: skip
             told = began

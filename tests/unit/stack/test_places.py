@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -135,7 +136,9 @@ def test_a_build_is_kept_whole_and_one_that_fails_is_told(tmp_path: Path, monkey
     go = program(tmp_path / "go", 'echo "go: cannot find module" >&2; echo half > "$GOBIN/minio"; exit 1')
     said: list[str] = []
     assert not minio._build(str(go), cached, said.append)
-    assert said[0] == f"minio: building {minio.VERSION} with Go, once; this takes about three minutes on two cores"
+    assert (
+        said[0] == f"minio: building {minio.VERSION} with Go, once; three minutes on two idle cores, more on busy ones"
+    )
     assert said[1].startswith("minio: the build failed: go: cannot find module")
     assert list(cached.parent.iterdir()) == []
     go = program(tmp_path / "go", 'echo "$@" "$GOFLAGS" > "$GOBIN/minio"')
@@ -203,6 +206,18 @@ def test_status_shows_no_password(project: Project) -> None:
 def test_a_command_that_needs_a_service_of_a_damaged_state_says_up(project: Project, damage: str) -> None:
     project.state_dir.mkdir()
     state_of(project).path.write_text(damage, encoding="latin-1")
-    message = r"^The local postgres service is not up\. Start it: lakehouse up\. Or name your"
-    with pytest.raises(StackError, match=message):
+    with pytest.raises(StackError, match=r"^The local postgres service is not up\. Start it: lakehouse up\. "):
         _ = project.source
+
+
+@pytest.mark.parametrize("change", [lifecycle.up, lifecycle.down])
+def test_without_the_extra_its_installation_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, change: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "moto", None)  # as Python writes down what is not there
+    with pytest.raises(StackError) as e:
+        change(project, report=print)
+    assert str(e.value) == (
+        "The local services need packages that are not installed: moto. Install them: pip install 'lakehouse[local]'"
+    )
+    assert not project.state_dir.exists()
