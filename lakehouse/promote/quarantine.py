@@ -44,7 +44,8 @@ def read_quarantine(
     con: DuckDBPyConnection, store: Store, table: TableName
 ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """Columns and rows in a table's quarantine, newest first, why before what; no columns where there are no rows."""
-    urls = [store.layout.url(key) for key in quarantine_files(store, table)]
+    # Oldest first, so that the columns keep the order in which the table got them.
+    urls = [store.layout.url(key) for key in reversed(quarantine_files(store, table))]
     if not urls:
         return (), []
     own = ", ".join(OWN_COLUMNS)
@@ -90,7 +91,7 @@ def count_remaining(
 
 def quarantine_files(store: Store, table: TableName) -> list[str]:
     """The keys of a table's quarantine files, newest first."""
-    found = sorted(store.find(store.layout.quarantine(table)), key=lambda o: o.modified_at, reverse=True)
+    found = sorted(store.find(store.layout.quarantine(table)), key=lambda o: (o.modified_at, o.key), reverse=True)
     return [o.key for o in found if o.key.endswith(FILE)]
 
 
