@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehouse.extract.source import connect_source
+from lakehouse.errors import SourceError
+from lakehouse.extract.source import connect_source, explained
 from lakehouse.project import Source
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import connection
+    from psycopg2.extensions import connection, cursor
 
 HERE = Path(__file__).parent
 
@@ -32,12 +34,18 @@ class LateCommit:
     """An order that is written before the first run's snapshot and committed after it."""
 
     def __init__(self, source: Source) -> None:
+        """Write it.
+
+        Raises:
+            SourceError: the sample is not there, or PostgreSQL refused; nothing is left open then.
+        """
         self.connection: connection = connect_source(source)
-        with self.connection.cursor() as cursor:
-            cursor.execute("set search_path = public")
-            for statement in (HERE / "late_order.sql").read_text().split(";\n"):
-                if statement.strip():
-                    cursor.execute(statement)
+        try:
+            with explained(source), self.connection.cursor() as cursor:
+                _run_file(cursor, "late_order.sql")
+        except BaseException:
+            self.connection.close()
+            raise
 
     def commit(self) -> None:
         """Make it visible; whatever a timestamp of it says, it is new to everybody now."""
@@ -50,15 +58,31 @@ class LateCommit:
 
 
 def play_second_day(source: Source) -> SecondDay:
-    """Write the second day's changes, in one transaction."""
-    counts = []
-    connection = connect_source(source)
-    with connection, connection.cursor() as cursor:
-        cursor.execute("set search_path = public")
-        for statement in (HERE / "second_day.sql").read_text().split(";\n"):
-            if statement.strip():
-                cursor.execute(statement)
-                counts.append(cursor.rowcount)
-    connection.close()
+    """Write the second day's changes, in one transaction.
+
+    Raises:
+        SourceError: it was played before on this database, the sample is not there, or PostgreSQL refused.
+    """
+    from psycopg2.errors import UniqueViolation
+
+    with closing(connect_source(source)) as connection, explained(source), connection, connection.cursor() as cursor:
+        try:
+            counts = _run_file(cursor, "second_day.sql")
+        except UniqueViolation as e:
+            raise SourceError(
+                f"The second day was already played at {source.place}. Nothing was changed. "
+                "Restore the first day (lakehouse restore), then play it."
+            ) from e
     new_orders, new_items, corrected, deleted_items, deleted_orders, bad = counts
     return SecondDay(new_orders, new_items, corrected, deleted_orders, deleted_items, 1, bad)
+
+
+def _run_file(cursor: cursor, name: str) -> list[int]:
+    """Run a file of statements; the rows that each changed."""
+    counts = []
+    cursor.execute("set search_path = public")
+    for statement in (HERE / name).read_text().split(";\n"):
+        if statement.strip():
+            cursor.execute(statement)
+            counts.append(cursor.rowcount)
+    return counts

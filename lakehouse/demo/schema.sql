@@ -57,6 +57,7 @@ create table order_items (
 );
 comment on table order_items is 'Basket lines.';
 comment on column order_items.ordered_at is 'The order''s time, repeated on its lines by the till.';
+comment on column order_items.quantity is 'Pieces; of fuel, thousandths of a gallon.';
 comment on column order_items.sales_value is 'Dollars the shop received for the line, discounts taken off.';
 comment on column order_items.coupon_match_discount is 'Dollars by which the shop matched a manufacturer''s coupon.';
 
