@@ -6,4 +6,4 @@ select
     round(cast(sum(net_sales) as double) / cast(sum(orders) as double), 2) as sales_per_order
 from gold.basket_sizes
 group by basket_size
-order by net_sales desc
+order by net_sales desc, basket_size asc

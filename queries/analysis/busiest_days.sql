@@ -30,4 +30,4 @@ select
     cast(sum(net_sales) as decimal(18, 2)) as net_sales
 from named
 group by weekday
-order by net_sales desc
+order by net_sales desc, weekday asc

@@ -9,4 +9,4 @@ select
     ) as redeeming_percent
 from gold.campaign_effect
 group by campaign_type
-order by redeeming_percent desc
+order by redeeming_percent desc, campaign_type asc

@@ -6,4 +6,4 @@ select
     round(cast(sum(net_sales) as double) / cast(count(*) as double), 2) as sales_per_customer
 from gold.customer_value
 group by segment
-order by net_sales desc
+order by net_sales desc, segment asc

@@ -39,7 +39,7 @@ sized as (
 )
 
 select
-    order_month,
+    cast(order_month as date) as order_month,
     cast(basket_size as varchar) as basket_size,
     cast(count(*) as bigint) as orders,
     cast(sum(lines) as bigint) as lines,

@@ -61,10 +61,10 @@ bought as (
 )
 
 select
-    campaigns.campaign_id,
-    campaigns.campaign_type,
-    campaigns.starts_on,
-    campaigns.ends_on,
+    cast(campaigns.campaign_id as integer) as campaign_id,
+    cast(campaigns.campaign_type as varchar) as campaign_type,
+    cast(campaigns.starts_on as date) as starts_on,
+    cast(campaigns.ends_on as date) as ends_on,
     cast(campaigns.days as bigint) as days,
     cast(coalesce(reached.customers, 0) as bigint) as customers_mailed,
     cast(coalesce(redeemed.redeeming_customers, 0) as bigint) as customers_redeeming,

@@ -47,10 +47,10 @@ ranked as (
 )
 
 select
-    customer_id,
+    cast(customer_id as bigint) as customer_id,
     cast(orders as bigint) as orders,
-    first_order_date,
-    last_order_date,
+    cast(first_order_date as date) as first_order_date,
+    cast(last_order_date as date) as last_order_date,
     cast(days_since_order as bigint) as days_since_order,
     cast(net_sales as decimal(18, 2)) as net_sales,
     cast(value_fifth as integer) as value_fifth,

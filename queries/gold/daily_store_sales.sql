@@ -37,8 +37,8 @@ sold as (
 )
 
 select
-    sales_date,
-    store_id,
+    cast(sales_date as date) as sales_date,
+    cast(store_id as bigint) as store_id,
     cast(count(distinct order_id) as bigint) as orders,
     cast(count(distinct customer_id) as bigint) as customers,
     cast(sum(quantity) as bigint) as units,

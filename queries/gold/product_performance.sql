@@ -36,17 +36,17 @@ sold as (
 )
 
 select
-    products.product_id,
-    products.department,
-    products.brand,
-    products.product_category,
-    products.product_type,
+    cast(products.product_id as bigint) as product_id,
+    cast(products.department as varchar) as department,
+    cast(products.brand as varchar) as brand,
+    cast(products.product_category as varchar) as product_category,
+    cast(products.product_type as varchar) as product_type,
     cast(sold.orders as bigint) as orders,
     cast(sold.units as bigint) as units,
     cast(sold.net_sales as decimal(18, 2)) as net_sales,
     cast(sold.retail_discounts as decimal(18, 2)) as retail_discounts,
-    sold.first_sold_on,
-    sold.last_sold_on,
+    cast(sold.first_sold_on as date) as first_sold_on,
+    cast(sold.last_sold_on as date) as last_sold_on,
     cast(row_number() over (
         partition by products.department order by sold.net_sales desc, products.product_id asc
     ) as bigint) as department_rank

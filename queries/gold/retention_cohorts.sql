@@ -39,7 +39,7 @@ active as (
 )
 
 select
-    active.cohort_month,
+    cast(active.cohort_month as date) as cohort_month,
     cast(active.months_after as bigint) as months_after,
     cast(active.customers as bigint) as customers,
     cast(sizes.cohort_customers as bigint) as cohort_customers

@@ -32,8 +32,8 @@ sold as (
 )
 
 select
-    week_start,
-    department,
+    cast(week_start as date) as week_start,
+    cast(department as varchar) as department,
     cast(count(distinct order_id) as bigint) as orders,
     cast(sum(quantity) as bigint) as units,
     cast(sum(sales_value) as decimal(18, 2)) as net_sales

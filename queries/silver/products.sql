@@ -24,9 +24,9 @@ latest as (
 select
     cast(product_id as bigint) as product_id,
     cast(manufacturer_id as bigint) as manufacturer_id,
-    cast(upper(trim(department)) as varchar) as department,
+    cast(upper(trim(both ' ' from department)) as varchar) as department,
     cast(brand as varchar) as brand,
-    cast(nullif(trim(product_category), '') as varchar) as product_category,
-    cast(nullif(trim(product_type), '') as varchar) as product_type,
-    cast(nullif(upper(trim(package_size)), '') as varchar) as package_size
+    cast(nullif(trim(both ' ' from product_category), '') as varchar) as product_category,
+    cast(nullif(trim(both ' ' from product_type), '') as varchar) as product_type,
+    cast(nullif(upper(trim(both ' ' from package_size)), '') as varchar) as package_size
 from latest

@@ -18,5 +18,5 @@ latest as (
 
 select
     cast(store_id as bigint) as store_id,
-    cast(trim(store_name) as varchar) as store_name
+    cast(trim(both ' ' from store_name) as varchar) as store_name
 from latest

@@ -32,14 +32,24 @@ CHOSEN = {
     ("silver.stores", "store_name"): "'Store ' || i",
     ("silver.products", "department"): "'department ' || i % 20",
     ("gold.weekly_department_sales", "net_sales"): "i % 11",
+    ("gold.basket_sizes", "net_sales"): "i % 11",
+    ("gold.customer_value", "net_sales"): "i % 11",
 }
 # For each query of a suite, in its order: the columns of one more row that it must find.
 FOUND: Mapping[str, tuple[dict[str, str], ...]] = {
-    "silver.order_items": ({"coupon_discount": "0", "coupon_match_discount": "1", "sales_value": "2000"},),
+    "silver.order_items": (
+        {"coupon_discount": "0", "coupon_match_discount": "1", "sales_value": "2000"},
+        {"product_id": "-1"},
+        {"order_id": "-1"},
+    ),
+    "silver.orders": ({"customer_id": "-1"}, {"store_id": "-1"}),
     "silver.campaign_customers": ({"campaign_id": "-1"}, {"customer_id": "-1"}),
     "silver.coupon_products": ({"product_id": "-1"},),
     "silver.coupon_redemptions": ({"customer_id": "-1"},),
     "silver.coupons": ({"campaign_id": "-1"},),
+    "gold.basket_sizes": ({"net_sales": "7"},),
+    "gold.customer_value": ({"net_sales": "7"},),
+    "gold.product_performance": ({"net_sales": "7"},),
     "gold.campaign_effect": ({"customers_redeeming": "customers_mailed + 1"},),
     "gold.daily_store_sales": ({"net_sales": "7"},),
     "gold.retention_cohorts": (
