@@ -48,8 +48,8 @@ bench: setup-dev ## measure; nothing is asserted
 	$(BIN)/python bench/gate.py
 
 lock: setup-dev ## resolve dependencies anew, with hashes and without addresses
-	$(BIN)/$(LOCK) --extra local --extra demo pyproject.toml -o requirements.txt
-	$(BIN)/$(LOCK) --extra local --extra demo --extra dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/$(LOCK) --extra local --extra demo --extra lineage --extra airflow --extra notebook --extra dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/$(LOCK) --extra local --extra demo --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
 clean: ## remove the environment and caches; the local services' data stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
