@@ -38,7 +38,10 @@ BRONZE_VIEW = "gate.bronze"
 
 @dataclass(frozen=True)
 class StepResult:
-    """What happened to one table in one run. `rows` were written; `message` is the error's own, or why."""
+    """What happened to one table in one run. `rows` were written; `message` is the error's own, or why.
+
+    `rows_read` came from the source, which read `bytes_scanned` (its table's size, once for each pass) to find them.
+    """
 
     table: TableName
     outcome: Outcome
@@ -46,6 +49,8 @@ class StepResult:
     message: str
     rows: int = 0
     deleted: int = 0
+    rows_read: int = 0
+    bytes_scanned: int = 0
     rows_total: int = 0
     quarantined: int = 0
     size_bytes: int = 0
@@ -261,6 +266,8 @@ def accept_copy(session: Session, model: Model, copy: BronzeCopy, previous: Mani
             copy.change.reason,
             rows=copy.upserts,
             deleted=copy.deletes,
+            rows_read=copy.rows_read,
+            bytes_scanned=copy.bytes_scanned,
             rows_total=live.source_rows if live else 0,
             size_bytes=copy.size_bytes,
             seconds=copy.seconds + time.monotonic() - began,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -16,7 +15,6 @@ from lakehouse.errors import LakeError
 from lakehouse.names import LakeLayout
 from lakehouse.project import Lake
 
-CHUNK_BYTES = 1 << 20
 TRANSIENT = {"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown", "ThrottlingException", "503", "500"}
 
 
@@ -128,15 +126,11 @@ class Store:
                 batch = [{"Key": k} for k in keys[start : start + 1000]]
                 self.client.delete_objects(Bucket=self.layout.bucket, Delete={"Objects": batch, "Quiet": True})
 
-    def sha256(self, key: str) -> tuple[str, int]:
-        """SHA-256 (hex) and size in bytes of what S3 now holds at `key`, read back in chunks."""
-        digest, size = hashlib.sha256(), 0
-        with self._explained(key):
-            body = self.client.get_object(Bucket=self.layout.bucket, Key=key)["Body"]
-            for chunk in iter(lambda: body.read(CHUNK_BYTES), b""):
-                digest.update(chunk)
-                size += len(chunk)
-        return digest.hexdigest(), size
+    @contextmanager
+    def body(self, key: str) -> Iterator[Any]:
+        """The object at `key` as a stream of bytes, for the block."""
+        with self._explained(key), closing(self.client.get_object(Bucket=self.layout.bucket, Key=key)["Body"]) as body:
+            yield body
 
     def check(self) -> None:
         """See that the bucket is there and lets us in.

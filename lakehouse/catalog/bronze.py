@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Literal
 
 from lakehouse.errors import CommitConflict, LakeError
@@ -13,6 +15,7 @@ from lakehouse.store import Store, StoredObject
 
 FORMAT = 1
 Kind = Literal["full", "increment"]
+Op = Literal["upsert", "delete"]
 # S3 tells when an object was written to the second; manifests this close together are told apart by what they say.
 CLOCK_GRAIN = timedelta(seconds=2)
 
@@ -32,32 +35,61 @@ class SnapshotId:
     xmax: int
     server_version: str
     taken_at: str
+    lsn: int = 0
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as PostgreSQL's catalog has it; `type` is format_type's text, such as numeric(12,2)."""
+    """A column as PostgreSQL's catalog has it; `type` is format_type's text, such as numeric(12,2).
+
+    `number` is its attnum, which a dropped and added column of the same name changes (0: computed by the model).
+    `generated` is the expression of a generated column: where that is virtual, changing it changes every row.
+    """
 
     name: str
     type: str
     nullable: bool
     comment: str | None
+    number: int = 0
+    generated: str = ""
+
+
+TypeKind = Literal["enum", "domain", "composite", "range", "extension"]
+
+
+@dataclass(frozen=True)
+class TypeDefinition:
+    """A type that is not PostgreSQL's own. `parts` are an enum's labels, a domain's base type, a composite's columns,
+
+    a range's subtype and multirange, or an extension's name and schema.
+    """
+
+    name: str
+    kind: TypeKind
+    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a run: its name under the run's prefix, what it holds, and its content's SHA-256."""
+    """One file of a run: its name under the run's prefix, what it holds, and its content's SHA-256.
+
+    `longest_line_bytes` is told where it is more than a reader expects, else 0.
+    """
 
     name: str
     rows: int
     size_bytes: int
     sha256: str
-    op: Literal["upsert", "delete"]
+    op: Op
+    longest_line_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class ChainLink:
-    """One run of the live chain: a full copy, or an increment on the link before it."""
+    """One run of the live chain: a full copy, or an increment on the link before it.
+
+    `schema` is a digest of its columns' names and types: two links that share it hold the same columns.
+    """
 
     run_id: str
     sequence: int
@@ -66,6 +98,7 @@ class ChainLink:
     ingested_at: str
     parts: tuple[Part, ...]
     has_keys: bool
+    schema: str = ""
 
     @property
     def rows(self) -> int:
@@ -78,7 +111,10 @@ class ChainLink:
 
 @dataclass(frozen=True)
 class Manifest:
-    """One run of one bronze table. `chain` is the last full copy and every increment after it, this run last."""
+    """One run of one bronze table. `chain` is the last full copy and every increment after it, this run last.
+
+    `partitions` are the oids of the leaf partitions that were there.
+    """
 
     source: str
     table: str
@@ -92,6 +128,8 @@ class Manifest:
     comment: str | None
     model: str
     chain: tuple[ChainLink, ...]
+    types: tuple[TypeDefinition, ...] = ()
+    partitions: tuple[int, ...] = ()
 
     @property
     def link(self) -> ChainLink:
@@ -127,10 +165,17 @@ def manifest_from_json(value: Mapping[str, Any]) -> Manifest:
     fields["snapshot"] = SnapshotId(**value["snapshot"])
     fields["columns"] = tuple(Column(**c) for c in value["columns"])
     fields["key"] = tuple(value["key"])
+    fields["partitions"] = tuple(value.get("partitions", ()))
+    fields["types"] = tuple(TypeDefinition(**{**d, "parts": tuple(d["parts"])}) for d in value.get("types", ()))
     fields["chain"] = tuple(
         ChainLink(**{**link, "parts": tuple(Part(**p) for p in link["parts"])}) for link in value["chain"]
     )
     return Manifest(**fields)
+
+
+def schema_digest(columns: tuple[Column, ...]) -> str:
+    """What two copies share if their columns have the same names and types."""
+    return sha256(json.dumps([(c.name, c.type) for c in columns]).encode()).hexdigest()[:16]
 
 
 def latest_manifest(store: Store, source: str, table: str, as_of: datetime | None = None) -> Manifest | None:
@@ -174,21 +219,25 @@ def extend_chain(previous: Manifest | None, link: ChainLink) -> tuple[ChainLink,
 def bronze_select(store: Store, manifest: Manifest, links: tuple[ChainLink, ...] | None = None) -> str:
     """The SELECT that reads `links` (default: the whole chain) in DuckDB: all columns as text, then the two of ours."""
     names = [*(c.name for c in manifest.columns), "_op", "_ingested_at"]
-    files = [
-        store.layout.url(link.prefix + p.name)
-        for link in (manifest.chain if links is None else links)
-        for p in link.parts
-    ]
+    chain = manifest.chain if links is None else links
+    parts = [p for link in chain for p in link.parts]
+    files = [store.layout.url(link.prefix + p.name) for link in chain for p in link.parts]
     if not files:
         return "select " + ", ".join(f"null::varchar as {quote(n)}" for n in names) + " where false"
-    return f"select {', '.join(quote(n) for n in names)} from {read_lines(files, names)}"
+    return f"select {', '.join(quote(n) for n in names)} from {read_lines(files, names, longest_line(parts))}"
 
 
-def read_lines(urls: list[str], names: list[str]) -> str:
+def longest_line(parts: Iterable[Part]) -> int:
+    """The longest line of `parts` in bytes, where one is longer than readers expect; else 0."""
+    return max((p.longest_line_bytes for p in parts), default=0)
+
+
+def read_lines(urls: list[str], names: list[str], longest_line_bytes: int = 0) -> str:
     """The table function that reads `names` of bronze files, every value as its text."""
     types = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in names)
     listed = ", ".join(literal(u) for u in urls)
-    return f"read_json([{listed}], format = 'newline_delimited', columns = {{{types}}})"
+    room = f", maximum_object_size = {longest_line_bytes + 1024}" if longest_line_bytes else ""
+    return f"read_json([{listed}], format = 'newline_delimited', columns = {{{types}}}{room})"
 
 
 def _manifest_objects(store: Store, source: str, table: str) -> list[StoredObject]:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from lakehouse.catalog.bronze import ChainLink, Column, Manifest, Part, extend_chain, read_lines
+from lakehouse.catalog.bronze import (
+    ChainLink,
+    Column,
+    Manifest,
+    Op,
+    Part,
+    TypeDefinition,
+    extend_chain,
+    longest_line,
+    read_lines,
+    schema_digest,
+)
 from lakehouse.engines.duckdb import explain_duckdb_error
 from lakehouse.errors import LakeError, SourceError
 from lakehouse.extract.changes import Change, bronze_key, decide_change, source_query
 from lakehouse.extract.exact import text_of
-from lakehouse.extract.source import ATTACHED, SourceSnapshot, explain_postgres_error
+from lakehouse.extract.readback import read_back
+from lakehouse.extract.source import ATTACHED, SourceSnapshot, SourceTable, explain_postgres_error
 from lakehouse.model import Model
 from lakehouse.names import KEYS, literal, quote
 from lakehouse.store import Store
@@ -27,12 +39,18 @@ RESERVED = ("_op", "_ingested_at", "_run_date", "_run_id")
 
 @dataclass(frozen=True)
 class BronzeCopy:
-    """What was read of one table in a run. `manifest` is None where nothing had changed and nothing was written."""
+    """What was read of one table in a run. `manifest` is None where nothing had changed and nothing was written.
+
+    `rows_read` are those PostgreSQL sent; `bytes_scanned` is the table's size times the passes made over it: what it
+    read to find them, from its cache or its disk.
+    """
 
     table: str
     change: Change
     manifest: Manifest | None
     seconds: float
+    rows_read: int
+    bytes_scanned: int
 
     @property
     def upserts(self) -> int:
@@ -74,26 +92,45 @@ def extract_table(job: Extraction, model: Model, previous: Manifest | None, *, f
     columns = job.snapshot.result_columns(whole, table)
     _refuse_reserved(model, columns)
     key = bronze_key(table, columns)
-    change = decide_change(model, table, columns, job.snapshot.id, previous, full=full)
-    if change.kind == "increment" and not key:
-        change = _keyless_change(job, change, whole, previous)
+    types = job.snapshot.types_of(columns)
+    change = decide_change(model, table, columns, types, job.snapshot.id, previous, full=full)
     target = _Target(
         job.store.layout.bronze_run(job.snapshot.source.name, model.name.table, job.run_id, job.started_at),
         _ingested_at(job, previous),
         columns,
         key,
     )
+    if change.kind == "increment" and not key:
+        change = _keyless_change(job, change, whole, previous, target)
     _clear_leftovers(job.store, target.prefix)
     parts = _copy_rows(job, change.query, target) if change.query else []
-    source_rows = _count(job, whole)
+    source_rows = _count(job, whole, target)
     if change.kind == "increment" and previous and key:
         parts += _copy_deletes(job, previous, parts, whole, target, source_rows)
-    if change.kind == "increment" and not parts:
-        return BronzeCopy(model.name.table, change, None, time.monotonic() - began)
-    if key:
-        _write_keys(job, parts, target)
-    link = ChainLink(job.run_id, 0, change.kind, target.prefix, target.ingested_at, tuple(parts), bool(key))
-    manifest = Manifest(
+
+    manifest = None
+    if change.kind == "full" or parts:
+        if key:
+            _write_keys(job, parts, target)
+        manifest = _manifest(job, model, table, change, target, tuple(parts), types, source_rows, previous)
+    scanned = table.size_bytes * len(target.passes)
+    return BronzeCopy(model.name.table, change, manifest, time.monotonic() - began, sum(target.passes), scanned)
+
+
+def _manifest(
+    job: Extraction,
+    model: Model,
+    table: SourceTable,
+    change: Change,
+    target: _Target,
+    parts: tuple[Part, ...],
+    types: tuple[TypeDefinition, ...],
+    source_rows: int,
+    previous: Manifest | None,
+) -> Manifest:
+    digest = schema_digest(target.columns)
+    link = ChainLink(job.run_id, 0, change.kind, target.prefix, target.ingested_at, parts, bool(target.key), digest)
+    return Manifest(
         source=job.snapshot.source.name,
         table=model.name.table,
         run_id=job.run_id,
@@ -101,23 +138,25 @@ def extract_table(job: Extraction, model: Model, previous: Manifest | None, *, f
         snapshot=job.snapshot.id,
         relation_oid=table.oid,
         source_rows=source_rows,
-        columns=columns,
-        key=key,
+        columns=target.columns,
+        key=target.key,
         comment=table.comment,
         model=model.fingerprint,
         chain=extend_chain(previous, link),
+        types=types,
+        partitions=table.partitions,
     )
-    return BronzeCopy(model.name.table, change, manifest, time.monotonic() - began)
 
 
 @dataclass(frozen=True)
 class _Target:
-    """Where a copy goes, and what its lines have in common."""
+    """Where a copy goes, what its lines have in common, and the rows that each pass over the source sent."""
 
     prefix: str
     ingested_at: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    passes: list[int] = field(default_factory=list)
 
 
 def _copy_rows(job: Extraction, query: str, target: _Target) -> list[Part]:
@@ -127,7 +166,9 @@ def _copy_rows(job: Extraction, query: str, target: _Target) -> list[Part]:
         f"select *, 'upsert' as _op, {literal(target.ingested_at)} as _ingested_at "
         f"from postgres_query('{ATTACHED}', {literal(remote)})"
     )
-    return _copy(job, select, target.prefix, "part", "upsert")
+    parts = _copy(job, select, target.prefix, "part", "upsert")
+    target.passes.append(sum(p.rows for p in parts))
+    return parts
 
 
 def _copy_deletes(
@@ -139,7 +180,7 @@ def _copy_deletes(
     together exceed the source's count by exactly the number of deleted rows.
     """
     names = ", ".join(quote(k) for k in target.key)
-    uploaded = [job.store.layout.url(target.prefix + p.name) for p in upserts]
+    uploaded = _keys_of(job, upserts, target) if upserts else None
     _run(job, f"create or replace temp table known_keys as {_known_keys(job.store, previous, target.key, uploaded)}")
     known = _one(job, "select count(*) from known_keys")
     if known == source_rows:
@@ -151,6 +192,7 @@ def _copy_deletes(
         f"(select {names} from known_keys except select {names} from ({current}))"
     )
     parts = _copy(job, select, target.prefix, "part-deletes", "delete")
+    target.passes.append(source_rows)
     found = sum(p.rows for p in parts)
     if found != known - source_rows:
         raise SourceError(
@@ -161,8 +203,8 @@ def _copy_deletes(
     return parts
 
 
-def _known_keys(store: Store, previous: Manifest, key: tuple[str, ...], uploaded: list[str]) -> str:
-    """The keys that the lake holds after the last run, and those just uploaded, as one SELECT."""
+def _known_keys(store: Store, previous: Manifest, key: tuple[str, ...], uploaded: str | None) -> str:
+    """The keys that the lake holds after the last run, and those of the SELECT `uploaded`, as one SELECT."""
     names = ", ".join(quote(k) for k in key)
     links = [link for link in previous.chain if link.has_keys]
     history = " union all ".join(
@@ -173,17 +215,15 @@ def _known_keys(store: Store, previous: Manifest, key: tuple[str, ...], uploaded
     alive = f"select {names} from ({history}) group by all having arg_max(_op, seq) = 'upsert'"
     if len(links) == 1:
         alive = f"select {names} from ({history})"
-    if not uploaded:
-        return alive
-    return f"{alive} union {_keys_of(uploaded, key)}"
+    return f"{alive} union {uploaded}" if uploaded else alive
 
 
 def _write_keys(job: Extraction, parts: list[Part], target: _Target) -> None:
     """The run's keys as Parquet beside its parts, read back from what S3 holds, so that finding deletes is cheap."""
     selects = [
-        f"select *, {literal(op)} as _op from ({_keys_of(files, target.key)})"
+        f"select *, {literal(op)} as _op from ({_keys_of(job, of_op, target)})"
         for op in ("upsert", "delete")
-        if (files := [job.store.layout.url(target.prefix + p.name) for p in parts if p.op == op])
+        if (of_op := [p for p in parts if p.op == op])
     ]
     nothing = (
         "select " + ", ".join(f"null::varchar as {quote(k)}" for k in target.key) + ", null::varchar as _op where false"
@@ -192,11 +232,13 @@ def _write_keys(job: Extraction, parts: list[Part], target: _Target) -> None:
     _run(job, f"copy ({' union all '.join(selects) or nothing}) to {url} (format parquet, compression zstd)")
 
 
-def _keys_of(files: list[str], key: tuple[str, ...]) -> str:
-    return f"select {', '.join(quote(k) for k in key)} from {read_lines(files, list(key))}"
+def _keys_of(job: Extraction, parts: list[Part], target: _Target) -> str:
+    files = [job.store.layout.url(target.prefix + p.name) for p in parts]
+    names = ", ".join(quote(k) for k in target.key)
+    return f"select {names} from {read_lines(files, list(target.key), longest_line(parts))}"
 
 
-def _copy(job: Extraction, select: str, prefix: str, name: str, op: str) -> list[Part]:
+def _copy(job: Extraction, select: str, prefix: str, name: str, op: Op) -> list[Part]:
     """COPY to numbered parts, then read each back: what the manifest says of a part is what S3 holds."""
     target = literal(job.store.layout.url(prefix.rstrip("/")))
     rows = _one(
@@ -210,10 +252,7 @@ def _copy(job: Extraction, select: str, prefix: str, name: str, op: str) -> list
         return []
     parts = []
     for found in written:
-        url = job.store.layout.url(found.key)
-        lines = rows if len(written) == 1 else _one(job, f"select count(*) from {read_lines([url], ['_op'])}")
-        digest, size = job.store.sha256(found.key)
-        parts.append(Part(found.key.removeprefix(prefix), lines, size, digest, op))  # type: ignore[arg-type]
+        parts.append(read_back(job.store, found.key, prefix, op))
     if sum(p.rows for p in parts) != rows:
         raise LakeError(
             f"{job.store.layout.url(prefix)}: {rows:,} rows were written and {sum(p.rows for p in parts):,} read back. "
@@ -223,17 +262,16 @@ def _copy(job: Extraction, select: str, prefix: str, name: str, op: str) -> list
     return parts
 
 
-def _keyless_change(job: Extraction, change: Change, whole: str, previous: Manifest | None) -> Change:
+def _keyless_change(job: Extraction, change: Change, whole: str, previous: Manifest | None, target: _Target) -> Change:
     """Without a key an increment cannot be applied: nothing if nothing changed, else everything."""
-    newer = _one(
-        job, f"select * from postgres_query('{ATTACHED}', {literal(f'select count(*) from ({change.query}) q')})"
-    )
-    if newer == 0 and previous and previous.source_rows == _count(job, whole):
+    newer = _count(job, change.query, target)
+    if newer == 0 and previous and previous.source_rows == _count(job, whole, target):
         return Change("increment", "nothing changed", "")
     return Change("full", "no key identifies its rows, so what changed cannot be told from what was", whole)
 
 
-def _count(job: Extraction, whole: str) -> int:
+def _count(job: Extraction, whole: str, target: _Target) -> int:
+    target.passes.append(0)
     return _one(job, f"select * from postgres_query('{ATTACHED}', {literal(f'select count(*) from ({whole}) q')})")
 
 

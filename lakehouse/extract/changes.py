@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import sqlglot
 from sqlglot import exp
 
-from lakehouse.catalog.bronze import Column, Kind, Manifest, SnapshotId
+from lakehouse.catalog.bronze import Column, Kind, Manifest, SnapshotId, TypeDefinition
 from lakehouse.extract.source import SourceTable
+from lakehouse.extract.types import changed_types
 from lakehouse.model import Model
 from lakehouse.names import quote
 
@@ -45,9 +46,9 @@ def newer_than(old: SnapshotId, now: SnapshotId) -> str:
     low, xid = now.xmax % EPOCH, "t.xmin::text::bigint"
     epoch_start = now.xmax - low
     if old.xmin >= epoch_start:
-        return f"{xid} between {old.xmin - epoch_start} and {low}"
+        return f"({xid} >= {old.xmin - epoch_start} and {xid} < {low})"
     if old.xmin > epoch_start - EPOCH:
-        return f"({xid} <= {low} or {xid} >= {old.xmin - epoch_start + EPOCH})"
+        return f"({xid} < {low} or {xid} >= {old.xmin - epoch_start + EPOCH})"
     return "true"
 
 
@@ -55,21 +56,33 @@ def decide_change(
     model: Model,
     table: SourceTable,
     columns: tuple[Column, ...],
+    types: tuple[TypeDefinition, ...],
     snapshot: SnapshotId,
     previous: Manifest | None,
     *,
     full: bool,
 ) -> Change:
     """Full copy or increment, and the reason in words for the run record."""
-    reason = "asked for" if full else _why_full(model, table, columns, snapshot, previous)
+    reason = "asked for" if full else _why_full(model, table, columns, types, snapshot, previous)
     if reason is not None or previous is None:
         return Change("full", reason or "first copy", source_query(model, table))
-    query = source_query(model, table, newer_than(previous.snapshot, snapshot))
-    return Change("increment", f"changed since run {previous.run_id}", query)
+    newer = newer_than(previous.snapshot, snapshot)
+    attached = sorted(set(table.partitions) - set(previous.partitions))
+    if attached:
+        # Attached, a partition brings rows that were written long ago.
+        newer = f"({newer} or t.tableoid in ({', '.join(str(oid) for oid in attached)}))"
+    said = schema_difference(previous.columns, columns)
+    note = f"; the source's columns changed: {said}" if said else ""
+    return Change("increment", f"changed since run {previous.run_id}{note}", source_query(model, table, newer))
 
 
 def _why_full(
-    model: Model, table: SourceTable, columns: tuple[Column, ...], snapshot: SnapshotId, previous: Manifest | None
+    model: Model,
+    table: SourceTable,
+    columns: tuple[Column, ...],
+    types: tuple[TypeDefinition, ...],
+    snapshot: SnapshotId,
+    previous: Manifest | None,
 ) -> str | None:
     """Why an increment would not be exact; the first reason that holds, None if there is none."""
     if previous is None:
@@ -78,6 +91,7 @@ def _why_full(
     reasons = (
         (table.kind in OTHER_KINDS, f"{OTHER_KINDS.get(table.kind)} has no row versions to compare"),
         (table.has_children, "other tables inherit from it, so its key does not hold over all its rows"),
+        (table.is_filtered, "row-level security decides which rows this user sees, and can change without a trace"),
         (
             not is_row_local(model),
             "the bronze model filters, joins or aggregates: a change of one row can change others",
@@ -95,8 +109,8 @@ def _why_full(
             "the table was created anew at the source",
         ),
         (
-            snapshot.xmin < was.xmin,
-            "the source went back in time: its oldest transaction is older than at the last run",
+            snapshot.xmin < was.xmin or snapshot.lsn < was.lsn,
+            "the source went back in time: it was restored to a state before the last run",
         ),
         (previous.model != model.fingerprint, "the bronze model changed"),
         (
@@ -105,7 +119,7 @@ def _why_full(
         ),
     )
     found = next((reason for holds, reason in reasons if holds), None)
-    return found or _schema_difference(previous.columns, columns)
+    return found or _why_rows_changed(table, columns, types, previous)
 
 
 def is_row_local(model: Model) -> bool:
@@ -137,9 +151,31 @@ def bronze_key(table: SourceTable, columns: tuple[Column, ...]) -> tuple[str, ..
     return table.key if set(table.key) <= unchanged else ()
 
 
-def _schema_difference(was: tuple[Column, ...], now: tuple[Column, ...]) -> str | None:
+def _why_rows_changed(
+    table: SourceTable, columns: tuple[Column, ...], types: tuple[TypeDefinition, ...], previous: Manifest
+) -> str | None:
+    """Why rows that nobody wrote are others now: their columns or types changed under them."""
+    old = {c.name: c for c in previous.columns}
+    newest = max((c.number for c in previous.columns), default=0)
+    for column in columns:
+        was = old.get(column.name)
+        if was is None and (column.number <= newest or column.name in table.backfilled):
+            # Renamed, computed, or added with a default: rows written before have a value in it.
+            return f"the source's columns changed: {schema_difference(previous.columns, columns)}"
+        if was is not None and was.type != column.type:
+            return f"the source's columns changed: {schema_difference(previous.columns, columns)}"
+        if was is not None and was.number != column.number:
+            return f"the source's columns changed: {column.name} was dropped and added anew"
+        if was is not None and was.generated != column.generated:
+            return f"the source's columns changed: {column.name} was {was.generated}, is {column.generated}"
+    changed = changed_types(previous.types, types)
+    return "; ".join(changed) or None
+
+
+def schema_difference(was: tuple[Column, ...], now: tuple[Column, ...]) -> str:
+    """Columns added, dropped and retyped, in words; empty where there are none."""
     old, new = {c.name: c.type for c in was}, {c.name: c.type for c in now}
     said = [f"{n} {new[n]} was added" for n in new if n not in old]
     said += [f"{n} {old[n]} was dropped" for n in old if n not in new]
     said += [f"{n} was {old[n]}, is {new[n]}" for n in new if n in old and old[n] != new[n]]
-    return "the source's columns changed: " + "; ".join(said) if said else None
+    return "; ".join(said)

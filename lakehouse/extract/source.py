@@ -9,9 +9,10 @@ from datetime import UTC
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from lakehouse.catalog.bronze import Column, SnapshotId
+from lakehouse.catalog.bronze import Column, SnapshotId, TypeDefinition
 from lakehouse.errors import SourceError
 from lakehouse.extract.exact import PRINT_SETTINGS
+from lakehouse.extract.types import type_definitions
 from lakehouse.names import literal, quote
 from lakehouse.project import Source
 
@@ -29,21 +30,33 @@ select pg_current_snapshot()::text,
        (select timeline_id from pg_control_checkpoint()),
        (select oid::bigint from pg_database where datname = current_database()),
        current_setting('server_version'),
-       clock_timestamp() at time zone 'UTC'
+       clock_timestamp() at time zone 'UTC',
+       (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end - '0/0')::bigint
 """
 
 RELATION = """
 select c.oid::bigint, c.relkind::text, obj_description(c.oid, 'pg_class'),
-       exists (select from pg_inherits h join pg_class k on k.oid = h.inhparent where k.oid = c.oid and k.relkind = 'r')
+       c.relkind = 'r' and exists (select from pg_inherits h where h.inhparent = c.oid),
+       row_security_active(c.oid),
+       array(select relid::oid::bigint from pg_partition_tree(c.oid) where isleaf and relid <> c.oid order by 1),
+       pg_relation_size(c.oid)
+       + (select coalesce(sum(pg_relation_size(relid)), 0)::bigint from pg_partition_tree(c.oid) where relid <> c.oid)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = %s and c.relname = %s and c.relkind in ('r', 'p', 'v', 'm', 'f')
 """
 
 COLUMNS = """
-select a.attname, format_type(a.atttypid, a.atttypmod), not a.attnotnull, col_description(a.attrelid, a.attnum)
-from pg_attribute a
+select a.attname, format_type(a.atttypid, a.atttypmod), not a.attnotnull, col_description(a.attrelid, a.attnum),
+       a.attnum, case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) else '' end
+from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 where a.attrelid = %s and a.attnum > 0 and not a.attisdropped
 order by a.attnum
+"""
+
+# Columns added with a default, which rows written before have without having been touched.
+BACKFILLED = """
+select distinct attname::text from pg_attribute
+where attrelid = any(%s::bigint[]::oid[]) and atthasmissing and not attisdropped
 """
 
 # The primary key, else the first unique index over not-null columns that holds for every row.
@@ -62,7 +75,11 @@ limit 1
 
 @dataclass(frozen=True)
 class SourceTable:
-    """What PostgreSQL's catalog says of one table. `key` is empty where no column set identifies a row."""
+    """What PostgreSQL's catalog says of one table. `key` is empty where no column set identifies a row.
+
+    `partitions` are the oids of its leaf partitions; `backfilled` the columns whose default old rows show untouched;
+    `is_filtered` says that row-level security hides rows from this user; `size_bytes` is what a scan of it reads.
+    """
 
     schema: str
     name: str
@@ -72,6 +89,10 @@ class SourceTable:
     has_children: bool
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    partitions: tuple[int, ...] = ()
+    backfilled: frozenset[str] = frozenset()
+    is_filtered: bool = False
+    size_bytes: int = 0
 
     @property
     def qualified(self) -> str:
@@ -98,13 +119,32 @@ class SourceSnapshot:
             found = cursor.fetchone()
             if found is None:
                 raise self._no_such_table(table)
-            oid, kind, comment, has_children = found
+            oid, kind, comment, has_children, is_filtered, partitions, size_bytes = found
             cursor.execute(COLUMNS, (oid,))
             columns = tuple(Column(*row) for row in cursor.fetchall())
             cursor.execute(KEY, (oid,))
             key = cursor.fetchone()
-        names = tuple(key[0]) if key else ()
-        return SourceTable(self.source.schema, table, oid, kind, comment, has_children, columns, names)
+            cursor.execute(BACKFILLED, ([oid, *partitions],))
+            backfilled = frozenset(row[0] for row in cursor.fetchall())
+        return SourceTable(
+            self.source.schema,
+            table,
+            oid,
+            kind,
+            comment,
+            has_children,
+            columns,
+            tuple(key[0]) if key else (),
+            tuple(partitions),
+            backfilled,
+            is_filtered,
+            size_bytes,
+        )
+
+    def types_of(self, columns: tuple[Column, ...]) -> tuple[TypeDefinition, ...]:
+        """What the columns' types are made of, as far as they are not PostgreSQL's own."""
+        with self._guarded() as cursor:
+            return type_definitions(cursor, [c.type for c in columns])
 
     def result_columns(self, query: str, table: SourceTable) -> tuple[Column, ...]:
         """Names and types of `query`'s result; a column taken over unchanged keeps its comment and constraint."""
@@ -165,11 +205,11 @@ def open_snapshot(source: Source) -> Iterator[SourceSnapshot]:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with explained(source), connection.cursor() as cursor:
             cursor.execute(IDENTITY)
-            snapshot, xmin, xmax, system, timeline, database, version, taken = cursor.fetchone()
+            snapshot, xmin, xmax, system, timeline, database, version, taken, lsn = cursor.fetchone()
             cursor.execute("select pg_export_snapshot()")
             exported = cursor.fetchone()[0]
         taken_at = taken.replace(tzinfo=UTC).isoformat(timespec="microseconds")
-        identity = SnapshotId(system, timeline, database, snapshot, int(xmin), int(xmax), version, taken_at)
+        identity = SnapshotId(system, timeline, database, snapshot, int(xmin), int(xmax), version, taken_at, lsn)
         yield SourceSnapshot(source, connection, identity, exported)
     finally:
         connection.close()

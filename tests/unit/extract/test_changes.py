@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lakehouse.catalog.bronze import Column, SnapshotId
@@ -34,6 +34,7 @@ def is_selected(raw_xmin: int, old: SnapshotId, now: SnapshotId) -> bool:
     return bool(row and row[0])
 
 
+@example(old=4, passed=EPOCH - 1, row_age=EPOCH - 1)
 @given(
     old=st.integers(3, 1 << 40),
     passed=st.integers(0, EPOCH - 1),
