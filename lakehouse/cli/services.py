@@ -76,27 +76,30 @@ def doctor(options: Options, fix: bool) -> None:
 
 
 @cli.command()
-@click.argument("dump")
+@click.argument("what", metavar="DUMP|RUN")
+@click.argument("tables", nargs=-1)
+@click.option("--replace", is_flag=True, help="Of a run: drop tables of these names that are there.")
 @command
-def restore(options: Options, dump: str) -> None:
-    """Load a pg_dump file into the source.
+def restore(options: Options, what: str, tables: tuple[str, ...], replace: bool) -> None:
+    """Load a pg_dump file, or bronze as a run left it, into the source.
 
-    Custom, directory, tar or plain form; a path, or an s3:// URL.
+    A dump is a path or an s3:// URL, in custom, directory, tar or plain form. A run is named as `lakehouse runs`
+    does; TABLES restricts it. The source is LAKEHOUSE_SOURCE_URL: set it to another database to compare the two.
 
     \b
-    Example: lakehouse restore sales.dump
+    Examples:
+      lakehouse restore sales.dump
+      lakehouse restore 20240501T060000Z-3f9a1c orders
     """
-    from lakehouse.extract.restore import restore_dump
-    from lakehouse.store import Store
+    from lakehouse.restoring import restore as load
 
     project = options.project
-    s3 = Store(project.lake).client if dump.startswith("s3://") else None
-    result = restore_dump(dump, project.source, s3=s3, report=options.report)
+    result = load(project, what, tables, replace=replace, report=options.report)
     if options.as_json:
         print_json(asdict(result))
     else:
         click.echo(
-            f"{dump}: {result.tables} tables, {result.rows:,} rows into {project.source.place}, {result.seconds:.1f} s"
+            f"{what}: {result.tables} tables, {result.rows:,} rows into {project.source.place}, {result.seconds:.1f} s"
         )
 
 

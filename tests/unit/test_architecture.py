@@ -35,6 +35,7 @@ RANKS = {
     "doctor": 8,
     "terminal": 8,
     "demo": 9,
+    "restoring": 9,
     "cli": 10,
 }
 HEAVY: tuple[str, ...] = (
