@@ -189,10 +189,10 @@ def _compares(name: TableName, expectations: Path) -> tuple[str, ...]:
 
 def _split(path: Path) -> tuple[str, str, dict[str, tuple[int, str]]]:
     """The SELECT, the description, and the header's keys with their line numbers."""
-    text = path.read_text(encoding="utf-8")
+    # As bytes, and at line feeds alone: a quoted name may hold what Python takes for the end of a line.
+    lines = path.read_bytes().decode().split("\n")
     description: list[str] = []
     header: dict[str, tuple[int, str]] = {}
-    lines = text.splitlines()
     body = 0
     for number, line in enumerate(lines, 1):
         match = HEADER_LINE.fullmatch(line.strip())

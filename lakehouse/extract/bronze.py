@@ -90,7 +90,7 @@ def extract_table(job: Extraction, model: Model, previous: Manifest | None, *, f
     table = job.snapshot.describe(model.reads[0].removeprefix("source."))
     whole = source_query(model, table)
     columns = job.snapshot.result_columns(whole, table)
-    _refuse_reserved(model, columns)
+    _refuse_names(model, columns)
     key = bronze_key(table, columns)
     types = job.snapshot.types_of(columns)
     change = decide_change(model, table, columns, types, job.snapshot.id, previous, full=full)
@@ -303,10 +303,21 @@ def _clear_leftovers(store: Store, prefix: str) -> None:
         store.delete(leftovers)
 
 
-def _refuse_reserved(model: Model, columns: tuple[Column, ...]) -> None:
+def _refuse_names(model: Model, columns: tuple[Column, ...]) -> None:
+    """Names that bronze uses itself, and those that DuckDB, Glue and Athena cannot tell apart."""
     taken = [c.name for c in columns if c.name.lower() in RESERVED]
     if taken:
         raise SourceError(
             f"{model.path}: the column {taken[0]!r} has a name that bronze uses itself. "
             f"Rename it in the model: select {quote(taken[0])} as {quote(taken[0].lstrip('_'))}, …"
         )
+    spellings: dict[str, list[str]] = {}
+    for column in columns:
+        spellings.setdefault(column.name.lower(), []).append(column.name)
+    for lowered, twins in spellings.items():
+        if len(twins) > 1:
+            lines = ", ".join(f"{quote(t)} as {lowered}_{i}" for i, t in enumerate(twins[1:], 2))
+            raise SourceError(
+                f"{model.path}: the columns {', '.join(map(repr, twins))} differ only in case, which DuckDB, Glue and "
+                f"Athena do not see. Nothing was copied. Rename all but one in the model: select {lines}, …"
+            )

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
@@ -15,11 +16,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from lakehouse.errors import SourceError, UsageError
 from lakehouse.names import literal, quote
 from lakehouse.project import Project
 from lakehouse.restoring import restore
 from lakehouse.run import run_lake
 from tests.integration.conftest import Place, make_place
+from tests.integration.shapes import Shape, shapes
 from tests.integration.values import DEFINITIONS, TYPES
 
 ANY_NUMBER = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 0}, "severity": "critical"}
@@ -68,12 +71,11 @@ def printed(place: Place, table: str) -> list[str]:
     return [row[0] for row in place.sql(f"{settings}; set search_path = public; {ROWS.format(quote(table))}")]
 
 
-def through_bronze(place: Place, second: Place, tables: list[str]) -> str:
-    """Run, and restore what the run left into the second database; the run's id."""
+def through_bronze(place: Place, second: Place, tables: list[str]) -> None:
+    """Run, and restore what the run left into the second database."""
     result = run_lake(place.project, tables, steps=("bronze",))
     assert result.exit_code == 0, [s.message for s in result.steps]
     restore(second.project, result.run_id, tables, replace=True, report=lambda _: None)
-    return result.run_id
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +92,14 @@ def zoo(module_place: Place, second: Place) -> Iterator[Place]:
     yield module_place
 
 
-def generated(strategy: st.SearchStrategy[str], count: int, number: int) -> list[str]:
+def generated(strategy: st.SearchStrategy[Any], count: int, number: int) -> list[Any]:
     """`count` values that hypothesis makes; a row of all types would be too large for one example."""
-    values: list[str] = []
+    values: list[Any] = []
 
     @seed(number)
     @relaxed(max_examples=count)
     @given(strategy)
-    def collect(value: str) -> None:
+    def collect(value: Any) -> None:
         values.append(value)
 
     collect()
@@ -142,3 +144,93 @@ def test_every_value_of_every_type_comes_back(zoo: Place, second: Place) -> None
 def test_very_many_values_come_back(zoo: Place, second: Place) -> None:
     for _ in range(20):
         check_values(zoo, second, 1000)
+
+
+def check_shapes(place: Place, second: Place, count: int) -> None:
+    """Make `count` tables at once, change them, and see each come back after both runs."""
+    number = secrets.randbelow(1 << 32)
+    place.sql("drop schema public cascade", "create schema public")
+    for left in place.root.glob("queries/bronze/*.sql"):
+        left.unlink()
+    made: dict[str, Shape] = {}
+    for shape in generated(shapes(), count, number):
+        if not any(shape.name == s.name for s in made.values()):
+            made[f"t{len(made)}"] = shape
+            place.sql(*shape.statements())
+    for table, shape in made.items():
+        model(place, table, shape.name)
+    for _ in ("copied whole", "changed"):
+        through_bronze(place, second, list(made))
+        for table, shape in made.items():
+            assert printed(second, table) == printed(place, shape.name), f"{shape}, seed {number}"
+        for shape in made.values():
+            name = quote(shape.name)
+            place.sql(f"update {name} set {quote(shape.columns[-1][0])} = null where id = 2 and {shape.key != 'two'}")
+            place.sql(f"delete from {name} where id = 1")
+
+
+def test_every_shape_of_table_comes_back(module_place: Place, second: Place) -> None:
+    check_shapes(module_place, second, 30)
+
+
+@pytest.mark.long
+def test_very_many_shapes_come_back(module_place: Place, second: Place) -> None:
+    for _ in range(20):
+        check_shapes(module_place, second, 100)
+
+
+def test_as_many_columns_as_a_table_can_have(module_place: Place, second: Place) -> None:
+    columns = ", ".join(f"c{i} {('integer', 'boolean', 'smallint', 'date')[i % 4]}" for i in range(1599))
+    module_place.sql(
+        f"create table widest (id integer primary key, {columns})",
+        "insert into widest (id, c0, c1598) select g, g, g from generate_series(1, 50) g",
+    )
+    model(module_place, "widest")
+    through_bronze(module_place, second, ["widest"])
+    assert printed(second, "widest") == printed(module_place, "widest")
+
+
+def test_a_row_of_forty_megabytes(module_place: Place, second: Place) -> None:
+    module_place.sql(
+        "create table long_rows (id integer primary key, body text)",
+        "insert into long_rows values (1, repeat('ab\"\\', 10000000)), (2, 'short'), (3, null)",
+    )
+    model(module_place, "long_rows")
+    through_bronze(module_place, second, ["long_rows"])
+    rows = "select id, md5(body), length(body) from long_rows order by id"
+    assert second.sql(rows) == module_place.sql(rows)
+    module_place.sql(
+        "update long_rows set body = repeat('x', 17000000) where id = 2", "delete from long_rows where id = 1"
+    )
+    through_bronze(module_place, second, ["long_rows"])
+    assert second.sql(rows) == module_place.sql(rows)
+
+
+def test_columns_that_differ_only_in_case_are_refused_with_the_line_to_write(module_place: Place) -> None:
+    module_place.sql('create table twins (id integer primary key, "Id" text, "ID" text)')
+    model(module_place, "twins")
+    result = run_lake(module_place.project, ["bronze.twins"])
+    assert result.exit_code == 1
+    said = result.steps[0].message
+    assert "the columns 'id', 'Id', 'ID' differ only in case" in said
+    assert 'select "Id" as id_2, "ID" as id_3' in said
+
+
+def test_the_source_is_not_overwritten_unless_told(module_place: Place) -> None:
+    module_place.sql("create table kept (id integer primary key)", "insert into kept values (1)")
+    model(module_place, "kept")
+    run_id = run_lake(module_place.project, ["kept"], steps=("bronze",)).run_id
+    module_place.sql("insert into kept values (2)")
+    with pytest.raises(SourceError, match=r"1 of 1 tables are there already \(kept\)\. Nothing was restored\."):
+        restore(module_place.project, run_id, ["kept"], report=lambda _: None)
+    assert module_place.sql("select count(*) from kept") == [(2,)]
+    assert restore(module_place.project, run_id, ["kept"], replace=True, report=lambda _: None).rows == 1
+    assert module_place.sql("select count(*) from kept") == [(1,)]
+
+
+def test_neither_a_file_nor_a_run(module_place: Place) -> None:
+    with pytest.raises(SourceError, match=r"no_such: there is no such file, and no such run in this lake"):
+        restore(module_place.project, "no_such", report=lambda _: None)
+    run_id = run_lake(module_place.project, steps=()).run_id
+    with pytest.raises(UsageError, match=r"bronze has no table 'kepd'. Did you mean 'kept'\?"):
+        restore(module_place.project, run_id, ["kepd"], report=lambda _: None)
