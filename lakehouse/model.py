@@ -21,6 +21,7 @@ from lakehouse.names import LAYERS, TABLE_NAME, TABLE_REFERENCE, Layer, TableNam
 from lakehouse.project import ENGINES
 
 Update = Literal["replace", "by_key", "by_partition"]
+OnDrift = Literal["add", "ignore", "stop"]
 Transform = Literal["identity", "year", "month", "day", "hour"]
 READABLE: dict[str, tuple[str, ...]] = {
     "bronze": ("source",),
@@ -45,7 +46,8 @@ class PartitionField:
 class Model:
     """One SELECT and what its header says of the table it makes.
 
-    `reads` are the tables of the SELECT, `compares` the other ones that its suite looks at.
+    `reads` are the tables of the SELECT, `compares` the other ones that its suite looks at. Without `on_drift`, columns
+    added at the source are told and left, and what could lose or reinterpret values stops.
     """
 
     name: TableName
@@ -60,6 +62,7 @@ class Model:
     owner: str | None = None
     engine: str | None = None
     changes: str | None = None
+    on_drift: OnDrift | None = None
     fingerprint: str = field(default="", compare=False)
 
 
@@ -316,6 +319,7 @@ HEADER_PARSERS = {
     "owner": str,
     "engine": _one_of(*ENGINES),
     "changes": str,
+    "on_drift": _one_of(*get_args(OnDrift)),
 }
 # A change of these means that the table on disk is not what the model says; owner and engine are not such.
 REBUILDS = ("key", "partition_by", "update", "changes")

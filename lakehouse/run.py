@@ -248,7 +248,8 @@ def accept_copy(session: Session, model: Model, copy: BronzeCopy, previous: Mani
         manifest = copy.manifest
         if manifest is not None:
             session.progress.phase(model.name, "gate")
-            verdict = _gate_bronze(session, model, manifest)
+            if manifest.link.parts or manifest.link.kind == "full":
+                verdict = _gate_bronze(session, model, manifest)
             put_manifest(session.store, manifest)
             session.inputs.forget(model.name)
         live = manifest or previous

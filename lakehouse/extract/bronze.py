@@ -109,7 +109,9 @@ def extract_table(job: Extraction, model: Model, previous: Manifest | None, *, f
         parts += _copy_deletes(job, previous, parts, whole, target, source_rows)
 
     manifest = None
-    if change.kind == "full" or parts:
+    # Other columns are news even where no row changed.
+    is_reshaped = previous is not None and schema_digest(columns) != previous.link.schema
+    if change.kind == "full" or parts or is_reshaped:
         if key:
             _write_keys(job, parts, target)
         manifest = _manifest(job, model, table, change, target, tuple(parts), types, source_rows, previous)

@@ -62,9 +62,14 @@ def open_target(catalog: Catalog, model: Model, table: Table | None, wanted: Sch
         return Target(model, table, transaction, transaction.table_metadata.schema(), files, evolved)
 
 
-def is_shaped(table: Table, wanted: Schema, partition_by: Sequence[PartitionField]) -> bool:
-    """Whether the table has exactly the `wanted` columns and partitions already."""
-    return _shape(table.schema()) == _shape(wanted) and _fields(table.spec(), table.schema()) == list(partition_by)
+def is_shaped(table: Table, wanted: Schema, partition_by: Sequence[PartitionField], added: Sequence[str] = ()) -> bool:
+    """Whether the table has the `wanted` columns and partitions already, but for those of `added` it lacks: they need
+
+    no rebuild, for the rows that it holds are null in them.
+    """
+    has = _shape(table.schema())
+    needs = {name: kind for name, kind in _shape(wanted).items() if name in has or name not in added}
+    return has == needs and _fields(table.spec(), table.schema()) == list(partition_by)
 
 
 def commit_files(

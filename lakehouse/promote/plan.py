@@ -15,12 +15,16 @@ Scope = Literal["nothing", "full", "by_key", "by_partition"]
 
 @dataclass(frozen=True)
 class Work:
-    """What to do for one model. `links` are the bronze runs to read (by_key), `changed` the inputs that moved."""
+    """What to do for one model. `links` are the bronze runs to read (by_key), `changed` the inputs that moved.
+
+    `added` are columns that the source has got and the model takes along (on_drift: add).
+    """
 
     scope: Scope
     reason: str
     links: tuple[ChainLink, ...] = ()
     changed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
 
 
 def plan_model(

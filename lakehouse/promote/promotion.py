@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from lakehouse.model import Model
 from lakehouse.names import TableName, quote
 from lakehouse.promote.changed import KEYS, Replacement, replace_keys, replace_partitions
 from lakehouse.promote.commit import Provenance, Target, commit_files, is_shaped, open_target
+from lakehouse.promote.drift import added_columns, find_differences, judge_differences, with_columns
 from lakehouse.promote.gate import run_gate
 from lakehouse.promote.inputs import Inputs, expose, parse_table, versions_of
 from lakehouse.promote.plan import Work, plan_model
@@ -26,6 +27,7 @@ from lakehouse.promote.verdict import Verdict, gate_failure
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+    from pyiceberg.table import Table
 
     from lakehouse.store import Store
 
@@ -75,6 +77,8 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
     table = job.inputs.table(model.name)
     version = current_version(table) if table else None
     work, versions = plan_promotion(job, model, suite, version, is_new=table is None, full=full)
+    if version is not None and work.scope != "nothing" and version.model == model.fingerprint:
+        model, work = _follow_drift(job, model, work, table, version, is_accepted=full)
     if work.scope == "nothing":
         assert version is not None
         elapsed = time.monotonic() - began
@@ -82,7 +86,7 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
     _expose_inputs(job, model)
     job.report("stage")
     wanted = output_schema(job.con, model, job.catalog.store.lake)
-    if work.scope != "full" and (table is None or not is_shaped(table, wanted, model.partition_by)):
+    if work.scope != "full" and (table is None or not is_shaped(table, wanted, model.partition_by, work.added)):
         work = Work("full", "the model's columns or partitions changed")
     target = open_target(job.catalog, model, table, wanted)
     work, replacement = _replacement(job, model, work, version, target)
@@ -137,6 +141,29 @@ def plan_promotion(
         if manifest:
             manifests[reference] = manifest
     return plan_model(model, version, versions, manifests, suite.fingerprint, is_new=is_new, full=full), versions
+
+
+def _follow_drift(
+    job: Promoter, model: Model, work: Work, table: Table | None, version: TableVersion, *, is_accepted: bool
+) -> tuple[Model, Work]:
+    """The model as it must run over the source's columns as they are now, and what to say of them.
+
+    `is_accepted` says that a person asked for these columns, whatever changed.
+
+    Raises:
+        ModelError: it must not run over them; the message shows the difference and the line.
+    """
+    manifests = {r: m for r in model.reads if r.startswith("bronze.") and (m := job.inputs.manifest(r[7:]))}
+    differences = find_differences(job.catalog.store, version, manifests)
+    taken: list[str] = []
+    if model.on_drift == "add" and table is not None:
+        _expose_inputs(job, model)
+        own = {f.name for f in output_schema(job.con, model, job.catalog.store.lake).fields}
+        taken = [f.name for f in table.schema().fields if f.name not in own]
+    said = "" if is_accepted else judge_differences(model, differences, taken)
+    added = added_columns(differences, manifests, taken) if model.on_drift == "add" else []
+    reason = f"{work.reason}; {said}" if said else work.reason
+    return with_columns(model, added), replace(work, reason=reason, added=tuple(c.name for c in added))
 
 
 def _expose_inputs(job: Promoter, model: Model) -> None:
