@@ -18,6 +18,8 @@ from lakehouse.errors import LakehouseError, RunInProgress
 from lakehouse.store import Store
 
 TTL = timedelta(seconds=60)
+# The runs at work in this process: a lease of ours that is not among them was left when S3 was away.
+_at_work: set[str] = set()
 RENEW_S = 15.0
 
 
@@ -36,12 +38,14 @@ def hold_lease(store: Store, run_id: str) -> Iterator[None]:
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     tag = store.put_json(key, claim, only_if="absent") or _take_over(store, key, claim)
+    _at_work.add(run_id)
     stop = threading.Event()
     renewal = threading.Thread(target=_renew, args=(store, key, claim, tag, stop), name="lease", daemon=True)
     renewal.start()
     try:
         yield
     finally:
+        _at_work.discard(run_id)
         stop.set()
         renewal.join(timeout=RENEW_S)
         with suppress(LakehouseError):  # S3 is away: what broke the run is what matters, and the lease ends by itself
@@ -70,9 +74,11 @@ def _take_over(store: Store, key: str, claim: dict[str, Any]) -> str:
 
 
 def _is_dead(held: dict[str, Any]) -> bool:
-    """Whether the owner was a process of this machine that has ended."""
+    """Whether the owner was a process of this machine that has ended, or a run of this process that has."""
     if held["host"] != socket.gethostname():
         return False
+    if held["pid"] == os.getpid():
+        return held["run_id"] not in _at_work
     try:
         os.kill(int(held["pid"]), 0)
     except ProcessLookupError:

@@ -88,7 +88,7 @@ class Store:
                 )
             except ClientError as e:
                 # 409 is S3's answer when two conditional writes meet; 404 when the object to match is gone.
-                if condition and _code(e) in (
+                if condition and error_code(e) in (
                     "PreconditionFailed",
                     "ConditionalRequestConflict",
                     "412",
@@ -106,7 +106,7 @@ class Store:
             try:
                 found: dict[str, str] = self.client.head_object(Bucket=self.layout.bucket, Key=key)["Metadata"]
             except self.client.exceptions.ClientError as e:
-                if _code(e) in ("404", "NoSuchKey"):
+                if error_code(e) in ("404", "NoSuchKey"):
                     return None
                 raise
             return found
@@ -175,7 +175,7 @@ def aws_client(lake: Lake, service: str, endpoint: str | None, *, retries: bool 
 
 def explain_s3_error(error: Exception, lake: Lake, key: str) -> LakeError:
     """botocore's error in our words: what, where, what to do, and whether trying again can help."""
-    code, place = _code(error), f"s3://{lake.layout.bucket}/{key}"
+    code, place = error_code(error), f"s3://{lake.layout.bucket}/{key}"
     at = f" at {lake.endpoint}" if lake.endpoint else ""
     if code in ("NoSuchBucket", "404"):
         return LakeError(
@@ -186,6 +186,11 @@ def explain_s3_error(error: Exception, lake: Lake, key: str) -> LakeError:
         return LakeError(
             f"{place}{at}: S3 refused ({code}). The credentials of the AWS chain may not do this, or have expired. "
             "See who you are: aws sts get-caller-identity; see what is missing: lakehouse doctor."
+        )
+    if code == "RequestTimeTooSkewed":
+        return LakeError(
+            f"{place}{at}: S3 refused: this machine's clock is more than 15 minutes off S3's. Nothing became visible. "
+            "Set the clock (timedatectl set-ntp true), run again."
         )
     if code in ("NoCredentialsError", "PartialCredentialsError"):
         return LakeError(
@@ -206,6 +211,7 @@ def explain_s3_error(error: Exception, lake: Lake, key: str) -> LakeError:
     return LakeError(f"{place}{at}: {error}.", retryable=code in TRANSIENT)
 
 
-def _code(error: Exception) -> str:
-    response: dict[str, Any] = getattr(error, "response", {})
+def error_code(error: Exception) -> str:
+    """AWS's code of a boto3 error, or the name of what happened where no answer came."""
+    response: dict[str, Any] = getattr(error, "response", None) or {}  # botocore's own errors have it as None
     return str(response.get("Error", {}).get("Code") or type(error).__name__)

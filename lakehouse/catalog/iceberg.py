@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.catalog.types import duckdb_type
 from lakehouse.errors import CatalogError, CommitConflict
 from lakehouse.names import TableName, literal, quote
-from lakehouse.store import Store, aws_client, explain_s3_error
+from lakehouse.store import Store, aws_client, error_code, explain_s3_error
 
 if TYPE_CHECKING:
     from pyiceberg.catalog.glue import GlueCatalog
@@ -131,7 +131,7 @@ class Catalog:
 
     def _explain(self, error: Exception, name: TableName) -> CatalogError:
         at = self.store.lake.catalog_endpoint or f"AWS ({self.store.lake.region})"
-        code = str(getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__)
+        code = error_code(error)
         if code in ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "ExpiredTokenException"):
             return CatalogError(f"{name}: Glue at {at} refused ({code}). See what is missing: lakehouse doctor.")
         return CatalogError(f"{name}: Glue at {at} did not do it: {error}. Is it up? lakehouse status", retryable=True)

@@ -27,7 +27,9 @@ select pg_current_snapshot()::text,
        pg_snapshot_xmin(pg_current_snapshot())::text,
        pg_snapshot_xmax(pg_current_snapshot())::text,
        (select system_identifier::text from pg_control_system()),
-       (select timeline_id from pg_control_checkpoint()),
+       -- The checkpoint still tells the old timeline for a while after a failover; the WAL does not.
+       case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())
+            else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end,
        (select oid::bigint from pg_database where datname = current_database()),
        current_setting('server_version'),
        clock_timestamp() at time zone 'UTC',

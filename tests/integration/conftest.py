@@ -114,6 +114,9 @@ def make_place(stack_project: Project, folder: Path) -> Iterator[Place]:
             "LAKEHOUSE_GLUE_ENDPOINT": aws["endpoint"],
         },
     )
+    connection.close()
+    connection = psycopg2.connect(server)  # anew: a test may have killed the server
+    connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(f"drop database {name} with (force)")
     connection.close()

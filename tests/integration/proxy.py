@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import http.client
+import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"}
 NOT_COPIED = HOP_BY_HOP | {"content-length", "date", "server"}
-STORAGE_FULL = (
-    b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>XMinioStorageFull</Code>'
-    b"<Message>Storage backend has reached its minimum free drive threshold.</Message></Error>"
-)
-# Sees (method, path) of each request before it is forwarded; bytes are sent instead, with status 507.
-Before = Callable[[str, str], bytes | None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a client gets instead of its answer: an error, or (`cut`) the first half of the answer and no more."""
+
+    status: int = 0
+    code: str = ""
+    message: str = ""
+    cut: bool = False
+
+    def body(self, is_json: bool) -> bytes:
+        """As S3 says it, or as the services do that speak JSON."""
+        if is_json:
+            return json.dumps({"__type": self.code, "message": self.message}).encode()
+        head = '<?xml version="1.0" encoding="UTF-8"?>'
+        return f"{head}<Error><Code>{self.code}</Code><Message>{self.message}</Message></Error>".encode()
+
+
+STORAGE_FULL = Fault(507, "XMinioStorageFull", "Storage backend has reached its minimum free drive threshold.")
+SLOW_DOWN = Fault(503, "SlowDown", "Please reduce your request rate.")
+EXPIRED = Fault(400, "ExpiredToken", "The provided token has expired.")
+CUT = Fault(cut=True)
+# Sees (method, path) of each request before it is forwarded; a fault happens to that request.
+Before = Callable[[str, str], Fault | None]
 
 
 class Server(ThreadingHTTPServer):
@@ -46,9 +68,9 @@ class Handler(BaseHTTPRequestHandler):
     def forward(self) -> None:
         body = self._body()
         with self.server.turn:
-            instead = self.server.before(self.command, self.path)
-        if instead is not None:
-            self._answer(507, [], instead)
+            fault = self.server.before(self.command, self.path)
+        if fault is not None and not fault.cut:
+            self._answer(fault.status, [], fault.body(bool(self.headers.get("X-Amz-Target"))))
             return
         target = self.server.target
         with closing(http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=60)) as upstream:
@@ -61,9 +83,12 @@ class Handler(BaseHTTPRequestHandler):
             upstream.endheaders(body)
             with closing(upstream.getresponse()) as answer:
                 content = answer.read()
+                if fault is not None:
+                    self._cut(answer.status, answer.getheaders(), content)
+                    return
                 self._answer(answer.status, answer.getheaders(), content)
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, *, send: int | None = None) -> None:
         self.send_response(status)
         length = str(len(content))
         for name, value in headers:
@@ -73,7 +98,15 @@ class Handler(BaseHTTPRequestHandler):
                 length = value
         self.send_header("Content-Length", length)
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content[:send])
+
+    def _cut(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        """Send half of the answer and hang up, or nothing where it has no body: what was asked has been done."""
+        if content:
+            self._answer(status, headers, content, send=len(content) // 2)
+            self.wfile.flush()
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):

@@ -18,7 +18,7 @@ import pytest
 
 from lakehouse.run import open_session, run_lake
 from tests.integration.conftest import Place
-from tests.integration.proxy import STORAGE_FULL, proxied
+from tests.integration.proxy import STORAGE_FULL, Fault, proxied
 from tests.integration.small import small_shop
 
 KILLS = 8  # places spread over the run's requests; `make test-long` tries every one
@@ -78,7 +78,7 @@ def run_through_proxies(place: Place, kill_at: int | None) -> tuple[int, int, st
     process: list[subprocess.Popen[str]] = []
     total = [0]
 
-    def before(method: str, path: str) -> bytes | None:
+    def before(method: str, path: str) -> Fault | None:
         total[0] += 1
         if kill_at is not None and total[0] == kill_at:
             process[0].send_signal(signal.SIGKILL)
@@ -132,7 +132,7 @@ def test_a_full_disk_under_the_object_store_is_said_and_nothing_becomes_visible(
     old = content(shop)
     change(shop, 1)
 
-    def refuse_data(method: str, path: str) -> bytes | None:
+    def refuse_data(method: str, path: str) -> Fault | None:
         return STORAGE_FULL if method in ("PUT", "POST") and ("/data/" in path or "part-" in path) else None
 
     with proxied(shop.environment["LAKEHOUSE_S3_ENDPOINT"], refuse_data) as store:
@@ -150,7 +150,7 @@ def test_ctrl_c_says_that_nothing_half_written_is_visible(shop: Place) -> None:
     change(shop, 2)
     seen = [0]
 
-    def slow(method: str, path: str) -> bytes | None:
+    def slow(method: str, path: str) -> Fault | None:
         seen[0] += 1
         if seen[0] > 12:
             time.sleep(0.3)
@@ -176,7 +176,7 @@ def test_a_second_run_yields_and_says_to_whom(shop: Place) -> None:
     change(shop, 3)
     seen = [0]
 
-    def slow(method: str, path: str) -> bytes | None:
+    def slow(method: str, path: str) -> Fault | None:
         seen[0] += 1
         time.sleep(0.2)
         return None
