@@ -11,11 +11,20 @@ from lakehouse.project import Project
 from lakehouse.promote.suites import load_suite
 from lakehouse.run import expectations_of
 
+CURSOR_RISK = (
+    "changes: cursor({0.column}, {0.overlap}) misses deleted rows, rows updated without touching {0.column}, and "
+    "commits that take longer than the overlap. It is for tables too large to scan; a full copy finds what was missed: "
+    "lakehouse run TABLE --full"
+)
+
 
 @dataclass(frozen=True)
 class LintFinding:
+    """What is wrong with a file; a warning is a risk that a person may have chosen, and fails nothing."""
+
     path: str
     message: str
+    is_warning: bool = False
 
 
 def lint_project(project: Project) -> list[LintFinding]:
@@ -46,6 +55,8 @@ def _model_findings(project: Project, graph: ModelGraph) -> Iterator[LintFinding
             yield LintFinding(str(model.path), "has no description: say in a comment what one row is")
         if model.name.layer != "bronze" and not model.key:
             yield LintFinding(str(model.path), "has no key: add the line -- key: <columns>")
+        if model.changes:
+            yield LintFinding(str(model.path), CURSOR_RISK.format(model.changes), is_warning=True)
         try:
             load_suite(expectations_of(project.root, model.name), model.name)
         except LakehouseError as e:

@@ -31,6 +31,9 @@ READABLE: dict[str, tuple[str, ...]] = {
 }
 HEADER_LINE = re.compile(r"--\s?(?P<text>.*)")
 HEADER_KEY = re.compile(r"(?P<key>[a-z_]+):\s+(?P<value>.+)")
+CURSOR = re.compile(
+    r'cursor\("?(?P<column>[^,"]+(?:""[^,"]*)*)"?,\s*(?P<overlap>\d+(?:\s+(?:second|minute|hour|day|week)s?)?)\)'
+)
 PARTITION = re.compile(r"(?:(?P<transform>year|month|day|hour)\((?P<of>\w+)\)|(?P<column>\w+))")
 
 
@@ -40,6 +43,18 @@ class PartitionField:
 
     transform: Transform
     column: str
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Find what changed by a column that grows: rows at or above its last maximum less `overlap` are read again.
+
+    `overlap` is PostgreSQL's text of an interval ("1 hour") or a number. What commits later than that, what is deleted,
+    and what is updated without touching the column is missed.
+    """
+
+    column: str
+    overlap: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ class Model:
     update: Update = "replace"
     owner: str | None = None
     engine: str | None = None
-    changes: str | None = None
+    changes: Cursor | None = None
     on_drift: OnDrift | None = None
     fingerprint: str = field(default="", compare=False)
 
@@ -303,6 +318,15 @@ def _partition(text: str) -> tuple[PartitionField, ...]:
     return tuple(fields)
 
 
+def _changes(text: str) -> Cursor | None:
+    if text == "snapshot":
+        return None
+    match = CURSOR.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is neither snapshot nor a cursor; write cursor(updated_at, 1 hour)")
+    return Cursor(match["column"].replace('""', '"'), match["overlap"])
+
+
 def _one_of(*valid: str):  # type: ignore[no-untyped-def]
     def parse(text: str) -> str:
         if text not in valid:
@@ -318,7 +342,7 @@ HEADER_PARSERS = {
     "update": _one_of(*get_args(Update)),
     "owner": str,
     "engine": _one_of(*ENGINES),
-    "changes": str,
+    "changes": _changes,
     "on_drift": _one_of(*get_args(OnDrift)),
 }
 # A change of these means that the table on disk is not what the model says; owner and engine are not such.

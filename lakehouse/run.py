@@ -269,7 +269,7 @@ def accept_copy(session: Session, model: Model, copy: BronzeCopy, previous: Mani
             deleted=copy.deletes,
             rows_read=copy.rows_read,
             bytes_scanned=copy.bytes_scanned,
-            rows_total=live.source_rows if live else 0,
+            rows_total=(live.source_rows or 0) if live else 0,
             size_bytes=copy.size_bytes,
             seconds=copy.seconds + time.monotonic() - began,
             verdict=verdict,

@@ -113,7 +113,8 @@ class ChainLink:
 class Manifest:
     """One run of one bronze table. `chain` is the last full copy and every increment after it, this run last.
 
-    `partitions` are the oids of the leaf partitions that were there.
+    `source_rows` were counted there (None: by cursor, nobody counts); `partitions` are the oids of its leaf partitions;
+    `cursor` is the largest value of the model's cursor column, where it has one.
     """
 
     source: str
@@ -122,7 +123,7 @@ class Manifest:
     reason: str
     snapshot: SnapshotId
     relation_oid: int
-    source_rows: int
+    source_rows: int | None
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     comment: str | None
@@ -130,6 +131,7 @@ class Manifest:
     chain: tuple[ChainLink, ...]
     types: tuple[TypeDefinition, ...] = ()
     partitions: tuple[int, ...] = ()
+    cursor: str | None = None
 
     @property
     def link(self) -> ChainLink:

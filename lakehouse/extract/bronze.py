@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from lakehouse.catalog.bronze import (
 )
 from lakehouse.engines.duckdb import explain_duckdb_error
 from lakehouse.errors import LakeError, SourceError
-from lakehouse.extract.changes import Change, bronze_key, decide_change, source_query
+from lakehouse.extract.changes import Change, bronze_key, cursor_query, decide_change, source_query
 from lakehouse.extract.exact import text_of
 from lakehouse.extract.readback import read_back
 from lakehouse.extract.source import ATTACHED, SourceSnapshot, SourceTable, explain_postgres_error
@@ -93,6 +93,7 @@ def extract_table(job: Extraction, model: Model, previous: Manifest | None, *, f
     _refuse_names(model, columns)
     key = bronze_key(table, columns)
     types = job.snapshot.types_of(columns)
+    cursor = job.snapshot.value(cursor_query(model.changes, table)) if model.changes else None
     change = decide_change(model, table, columns, types, job.snapshot.id, previous, full=full)
     target = _Target(
         job.store.layout.bronze_run(job.snapshot.source.name, model.name.table, job.run_id, job.started_at),
@@ -104,17 +105,18 @@ def extract_table(job: Extraction, model: Model, previous: Manifest | None, *, f
         change = _keyless_change(job, change, whole, previous, target)
     _clear_leftovers(job.store, target.prefix)
     parts = _copy_rows(job, change.query, target) if change.query else []
-    source_rows = _count(job, whole, target)
-    if change.kind == "increment" and previous and key:
+    by_cursor = model.changes is not None and change.kind == "increment"
+    source_rows = None if by_cursor else _count(job, whole, target)
+    if change.kind == "increment" and previous and key and source_rows is not None:
         parts += _copy_deletes(job, previous, parts, whole, target, source_rows)
-
     manifest = None
     # Other columns are news even where no row changed.
     is_reshaped = previous is not None and schema_digest(columns) != previous.link.schema
     if change.kind == "full" or parts or is_reshaped:
         if key:
             _write_keys(job, parts, target)
-        manifest = _manifest(job, model, table, change, target, tuple(parts), types, source_rows, previous)
+        made = _manifest(job, model, table, change, target, tuple(parts), types, previous)
+        manifest = replace(made, source_rows=source_rows, cursor=cursor)
     scanned = table.size_bytes * len(target.passes)
     return BronzeCopy(model.name.table, change, manifest, time.monotonic() - began, sum(target.passes), scanned)
 
@@ -127,7 +129,6 @@ def _manifest(
     target: _Target,
     parts: tuple[Part, ...],
     types: tuple[TypeDefinition, ...],
-    source_rows: int,
     previous: Manifest | None,
 ) -> Manifest:
     digest = schema_digest(target.columns)
@@ -139,7 +140,7 @@ def _manifest(
         reason=change.reason,
         snapshot=job.snapshot.id,
         relation_oid=table.oid,
-        source_rows=source_rows,
+        source_rows=None,
         columns=target.columns,
         key=target.key,
         comment=table.comment,

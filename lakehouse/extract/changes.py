@@ -8,10 +8,11 @@ import sqlglot
 from sqlglot import exp
 
 from lakehouse.catalog.bronze import Column, Kind, Manifest, SnapshotId, TypeDefinition
+from lakehouse.errors import SourceError
 from lakehouse.extract.source import SourceTable
 from lakehouse.extract.types import changed_types
-from lakehouse.model import Model
-from lakehouse.names import quote
+from lakehouse.model import Cursor, Model
+from lakehouse.names import literal, quote
 
 EPOCH = 1 << 32
 OTHER_KINDS = {"v": "a view", "f": "a foreign table"}
@@ -52,6 +53,37 @@ def newer_than(old: SnapshotId, now: SnapshotId) -> str:
     return "true"
 
 
+def above_cursor(cursor: Cursor, table: SourceTable, last: str | None) -> str:
+    """The condition on a row `t` that holds where its cursor column is new, or says nothing."""
+    column = _cursor_column(cursor, table)
+    if last is None:
+        return "true"
+    overlap = cursor.overlap if cursor.overlap.isdigit() else f"interval {literal(cursor.overlap)}"
+    name = f"t.{quote(column.name)}"
+    return f"({name} >= {literal(last)}::{column.type} - {overlap} or {name} is null)"
+
+
+def cursor_query(cursor: Cursor, table: SourceTable) -> str:
+    """The largest finite value of the cursor column, as text.
+
+    Raises:
+        SourceError: the table has no such column.
+    """
+    name = quote(_cursor_column(cursor, table).name)
+    finite = "" if cursor.overlap.isdigit() else f" where isfinite({name})"
+    return f"select max({name})::text from {table.qualified}{finite}"
+
+
+def _cursor_column(cursor: Cursor, table: SourceTable) -> Column:
+    column = next((c for c in table.columns if c.name == cursor.column), None)
+    if column is None:
+        raise SourceError(
+            f"{table.qualified} has no column {cursor.column!r}, which the model's header names: changes: cursor(…). "
+            f"It has: {', '.join(c.name for c in table.columns[:12])}."
+        )
+    return column
+
+
 def decide_change(
     model: Model,
     table: SourceTable,
@@ -66,6 +98,11 @@ def decide_change(
     reason = "asked for" if full else _why_full(model, table, columns, types, snapshot, previous)
     if reason is not None or previous is None:
         return Change("full", reason or "first copy", source_query(model, table))
+    if model.changes:
+        query = source_query(model, table, above_cursor(model.changes, table, previous.cursor))
+        return Change(
+            "increment", f"{model.changes.column} above run {previous.run_id}'s, less {model.changes.overlap}", query
+        )
     newer = newer_than(previous.snapshot, snapshot)
     attached = sorted(set(table.partitions) - set(previous.partitions))
     if attached:

@@ -148,6 +148,13 @@ class SourceSnapshot:
         with self._guarded() as cursor:
             return type_definitions(cursor, [c.type for c in columns])
 
+    def value(self, query: str) -> str | None:
+        """The one text that `query` answers."""
+        with self._guarded() as cursor:
+            cursor.execute(query)
+            found = cursor.fetchone()
+        return found[0] if found else None
+
     def result_columns(self, query: str, table: SourceTable) -> tuple[Column, ...]:
         """Names and types of `query`'s result; a column taken over unchanged keeps its comment and constraint."""
         by_name = {c.name: c for c in table.columns}
