@@ -31,6 +31,7 @@ READABLE: dict[str, tuple[str, ...]] = {
 }
 HEADER_LINE = re.compile(r"--\s?(?P<text>.*)")
 HEADER_KEY = re.compile(r"(?P<key>[a-z_]+):\s+(?P<value>.+)")
+NO_KEY = "none"
 PARTITION = re.compile(r"(?:(?P<transform>year|month|day|hour)\((?P<of>\w+)\)|(?P<column>\w+))")
 
 
@@ -63,6 +64,7 @@ class Model:
     engine: str | None = None
     changes: str | None = None
     on_drift: OnDrift | None = None
+    is_keyless: bool = False  # said by "key: none": nothing identifies a row, not even at the source
     fingerprint: str = field(default="", compare=False)
 
 
@@ -272,6 +274,7 @@ def _with_header(model: Model, header: Mapping[str, tuple[int, str]]) -> Model:
             raise ModelError(f"{model.path}:{number}: unknown header key {key!r}. {hint} Valid: {valid}.")
         try:
             values[key] = HEADER_PARSERS[key](text)
+            values |= {"key": (), "is_keyless": True} if (key, text) == ("key", NO_KEY) else {}
         except ValueError as e:
             raise ModelError(f"{model.path}:{number}: {key}: {e}.") from e
     if values.get("update") == "by_key" and not values.get("key"):
