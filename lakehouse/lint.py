@@ -53,8 +53,8 @@ def _model_findings(project: Project, graph: ModelGraph) -> Iterator[LintFinding
     for model in graph.models.values():
         if not model.description:
             yield LintFinding(str(model.path), "has no description: say in a comment what one row is")
-        if model.name.layer != "bronze" and not model.key:
-            yield LintFinding(str(model.path), "has no key: add the line -- key: <columns>")
+        if model.name.layer != "bronze" and not (model.key or model.is_keyless):
+            yield LintFinding(str(model.path), "has no key: add the line -- key: <columns>, or -- key: none")
         if model.changes:
             yield LintFinding(str(model.path), CURSOR_RISK.format(model.changes), is_warning=True)
         try:

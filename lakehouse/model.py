@@ -34,6 +34,7 @@ HEADER_KEY = re.compile(r"(?P<key>[a-z_]+):\s+(?P<value>.+)")
 CURSOR = re.compile(
     r'cursor\("?(?P<column>[^,"]+(?:""[^,"]*)*)"?,\s*(?P<overlap>\d+(?:\s+(?:second|minute|hour|day|week)s?)?)\)'
 )
+NO_KEY = "none"
 PARTITION = re.compile(r"(?:(?P<transform>year|month|day|hour)\((?P<of>\w+)\)|(?P<column>\w+))")
 
 
@@ -78,6 +79,7 @@ class Model:
     engine: str | None = None
     changes: Cursor | None = None
     on_drift: OnDrift | None = None
+    is_keyless: bool = False  # said by "key: none": nothing identifies a row, not even at the source
     fingerprint: str = field(default="", compare=False)
 
 
@@ -287,6 +289,7 @@ def _with_header(model: Model, header: Mapping[str, tuple[int, str]]) -> Model:
             raise ModelError(f"{model.path}:{number}: unknown header key {key!r}. {hint} Valid: {valid}.")
         try:
             values[key] = HEADER_PARSERS[key](text)
+            values |= {"key": (), "is_keyless": True} if (key, text) == ("key", NO_KEY) else {}
         except ValueError as e:
             raise ModelError(f"{model.path}:{number}: {key}: {e}.") from e
     if values.get("update") == "by_key" and not values.get("key"):

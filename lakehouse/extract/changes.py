@@ -183,9 +183,11 @@ def is_row_local(model: Model) -> bool:
 
 
 def bronze_key(table: SourceTable, columns: tuple[Column, ...]) -> tuple[str, ...]:
-    """The table's key, if all of it leaves PostgreSQL unchanged; else nothing identifies a row in bronze."""
-    unchanged = {c.name for c in columns if c in table.columns}
-    return table.key if set(table.key) <= unchanged else ()
+    """The table's key in bronze's names, if all of it leaves PostgreSQL; else nothing identifies a row in bronze."""
+    numbers = {c.name: c.number for c in table.columns}
+    taken = {c.number: c.name for c in reversed(columns) if c.number}
+    names = tuple(taken.get(numbers[k], "") for k in table.key)
+    return names if all(names) else ()
 
 
 def _why_rows_changed(

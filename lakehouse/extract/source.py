@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -111,14 +111,19 @@ class SourceSnapshot:
     exported: str
 
     def describe(self, table: str) -> SourceTable:
-        """The table of the source's schema, as this snapshot sees it.
+        """The table of the source's schema, or of another where it is written "schema.table", as this snapshot sees it.
 
         Raises:
             SourceError: no such table; the message names close ones.
         """
         with self._guarded() as cursor:
-            cursor.execute(RELATION, (self.source.schema, table))
+            schema, name = self.source.schema, table
+            cursor.execute(RELATION, (schema, name))
             found = cursor.fetchone()
+            if found is None and "." in table:
+                schema, name = table.split(".", 1)
+                cursor.execute(RELATION, (schema, name))
+                found = cursor.fetchone()
             if found is None:
                 raise self._no_such_table(table)
             oid, kind, comment, has_children, is_filtered, partitions, size_bytes = found
@@ -129,8 +134,8 @@ class SourceSnapshot:
             cursor.execute(BACKFILLED, ([oid, *partitions],))
             backfilled = frozenset(row[0] for row in cursor.fetchall())
         return SourceTable(
-            self.source.schema,
-            table,
+            schema,
+            name,
             oid,
             kind,
             comment,
@@ -156,8 +161,8 @@ class SourceSnapshot:
         return found[0] if found else None
 
     def result_columns(self, query: str, table: SourceTable) -> tuple[Column, ...]:
-        """Names and types of `query`'s result; a column taken over unchanged keeps its comment and constraint."""
-        by_name = {c.name: c for c in table.columns}
+        """Names and types of `query`'s result; a column taken over, even renamed, keeps its comment."""
+        by_number = {c.number: c for c in table.columns}
         with self._guarded() as cursor:
             cursor.execute(f"select * from ({query}) q limit 0")
             described = cursor.description or ()
@@ -168,9 +173,9 @@ class SourceSnapshot:
             types = dict(cursor.fetchall())
         columns = []
         for found in described:
-            same = by_name.get(found.name)
-            taken_over = same is not None and found.table_oid == table.oid
-            columns.append(same if same and taken_over else Column(found.name, types[found.type_code], True, None))
+            same = by_number.get(found.table_column) if found.table_oid == table.oid else None
+            computed = Column(found.name, types[found.type_code], True, None)
+            columns.append(replace(same, name=found.name) if same else computed)
         return tuple(columns)
 
     @contextmanager

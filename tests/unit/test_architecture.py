@@ -33,6 +33,7 @@ RANKS = {
     "history": 8,
     "lint": 8,
     "doctor": 8,
+    "scaffold": 8,
     "terminal": 8,
     "demo": 9,
     "restoring": 9,

@@ -16,7 +16,7 @@ from lakehouse.extract.source import SourceTable
 from lakehouse.model import Model
 from lakehouse.names import TableName
 
-COLUMNS = (Column("id", "bigint", False, None), Column("Name", "text", True, None))
+COLUMNS = (Column("id", "bigint", False, None, 1), Column("Name", "text", True, None, 2))
 TABLE = SourceTable("public", "Orders", 1, "r", None, False, COLUMNS, ("id",))
 
 
@@ -102,6 +102,7 @@ def test_a_key_counts_only_if_it_leaves_postgresql_unchanged() -> None:
     assert bronze_key(TABLE, COLUMNS) == ("id",)
     assert bronze_key(TABLE, COLUMNS[1:]) == ()
     assert bronze_key(TABLE, (Column("id", "text", True, None),)) == ()
+    assert bronze_key(TABLE, (Column("order_id", "bigint", False, None, 1),)) == ("order_id",)
 
 
 def test_padding_is_printed_and_casts_are_quoted() -> None:
