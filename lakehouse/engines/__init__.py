@@ -1,4 +1,4 @@
-"""What runs SQL: DuckDB on this machine; Trino, which needs no session of ours."""
+"""What runs SQL: DuckDB on this machine; Trino and Athena, which need no session of ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Engine", "Receipt", "Result", "open_cluster"]
 
 
 def open_cluster(project: Project, name: str) -> Engine:
-    """The project's Trino; nothing is asked of it yet.
+    """The project's Trino or Athena; nothing is asked of it yet.
 
     Raises:
         UsageError: `name` is neither.
@@ -24,4 +24,8 @@ def open_cluster(project: Project, name: str) -> Engine:
         from lakehouse.engines.trino import TrinoEngine
 
         return TrinoEngine(project.trino_url)
-    raise UsageError(f"{name!r} is not a cluster that can be asked. Valid: trino.")
+    if name == "athena":
+        from lakehouse.engines.athena import AthenaEngine
+
+        return AthenaEngine(project.lake, project.athena)
+    raise UsageError(f"{name!r} is not a cluster. Valid: trino, athena.")

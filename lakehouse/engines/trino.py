@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from lakehouse.engines.columns import arrow_column, arrow_type, parse_type
+from lakehouse.engines.columns import arrow_column, arrow_type
 from lakehouse.engines.protocol import Receipt, Result
 from lakehouse.errors import EngineError
 from lakehouse.project import Secret
+from lakehouse.trino_types import parse_type
 
 if TYPE_CHECKING:
     import pyarrow as pa

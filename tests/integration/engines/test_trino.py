@@ -131,7 +131,7 @@ def test_its_errors_say_what_where_and_which_query(trino: TrinoEngine, tmp_path:
     (tmp_path / "lakehouse.toml").write_text("")
     with pytest.raises(StackError, match=r"local trino service is not up. Start it: lakehouse up --trino. Or name"):
         open_cluster(load_project(tmp_path, {}), "trino")
-    with pytest.raises(UsageError, match=r"'spark' is not a cluster that can be asked. Valid: trino"):
+    with pytest.raises(UsageError, match=r"'spark' is not a cluster. Valid: trino, athena"):
         open_cluster(load_project(tmp_path, {}), "spark")
 
 

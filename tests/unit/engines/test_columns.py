@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakehouse.engines.columns import arrow_column, arrow_type, parse_type
+from lakehouse.engines.columns import arrow_column, arrow_type
 from lakehouse.errors import EngineError
+from lakehouse.trino_types import parse_type
 
 US, US_UTC = pa.timestamp("us"), pa.timestamp("us", tz="UTC")
 
