@@ -1,4 +1,4 @@
-"""Answer a query over the lake's live tables, or as they were."""
+"""Answer a query over the lake's live tables, or as they were; in DuckDB, or on a cluster."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lakehouse.engines import Receipt, Result, open_cluster
 from lakehouse.engines.duckdb import explain_duckdb_error
 from lakehouse.errors import EngineError, UsageError
 from lakehouse.names import RUN_ID, TABLE_REFERENCE
+from lakehouse.project import Project
 from lakehouse.promote.inputs import expose
 from lakehouse.run import Session
 from lakehouse.store import Store
@@ -25,15 +27,24 @@ COMMENT = re.compile(r"--[^\n]*")
 
 @dataclass(frozen=True)
 class Answer:
-    """A result being read: column names, DuckDB types, and rows in batches."""
+    """A result being read: column names, the engine's types, and rows in batches."""
 
     columns: tuple[str, ...]
     types: tuple[str, ...]
-    cursor: DuckDBPyConnection
+    source: DuckDBPyConnection | Result
 
     def batches(self, size: int = 2048) -> Iterator[list[tuple[object, ...]]]:
-        while batch := self.cursor.fetchmany(size):
-            yield batch
+        if isinstance(self.source, Result):
+            for batch in self.source.batches:
+                yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+            return
+        while rows := self.source.fetchmany(size):
+            yield rows
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """What it cost, once all of it was read; None for DuckDB, which costs nothing."""
+        return self.source.receipt() if isinstance(self.source, Result) else None
 
 
 def read_query(text: str) -> str:
@@ -63,6 +74,18 @@ def moment_of(store: Store, text: str) -> datetime:
             ) from None
         moment = datetime.fromisoformat(record["finished_at"])
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@contextmanager
+def answer_on_cluster(project: Project, engine: str, sql: str) -> Iterator[Answer]:
+    """Run `sql`, as it is, on the project's Trino or Athena, over the tables as they are live in the catalog.
+
+    Raises:
+        EngineError: it does not run there; the message is the engine's.
+        StackError: the local Trino is wanted and is not up.
+    """
+    with open_cluster(project, engine).query(sql) as result:
+        yield Answer(tuple(result.schema.names), result.types, result)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ TABLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,127}")
 MANIFEST = "_manifest.json"
 KEYS = "_keys.parquet"
 READER_FILE = "lake.duckdb"
+STAGING = "lakehouse_staging"  # the Glue database of tables that a cluster is writing
 
 
 @dataclass(frozen=True, order=True)

@@ -28,6 +28,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "lake": ("url", "region", "s3_endpoint"),
     "catalog": ("endpoint",),
     "engine": ("default", "memory_limit", "threads", "trino_url"),
+    "athena": ("workgroup", "output_location", "max_bytes"),
 }
 
 
@@ -96,6 +97,15 @@ class Engine:
 
 
 @dataclass(frozen=True)
+class Athena:
+    """How Athena is asked; `max_bytes` is what one query may scan at most, None for no cap."""
+
+    workgroup: str
+    output_location: str | None
+    max_bytes: int | None
+
+
+@dataclass(frozen=True)
 class Project:
     """Everything a command needs to know of where it is; nothing in it is looked up again later."""
 
@@ -154,6 +164,36 @@ class Project:
         glue = self.environment.get("LAKEHOUSE_GLUE_ENDPOINT") or self.settings.get("catalog", {}).get("endpoint")
         return Lake(parse_lake_url(url, "LAKEHOUSE_LAKE"), region, endpoint, glue, None)
 
+    @property
+    def trino_url(self) -> Secret:
+        """The Trino this project asks: the one that is named, else the local one. It may hold a password.
+
+        Raises:
+            ProjectError: the URL is none.
+            StackError: the local one is wanted and is not up.
+        """
+        if self.engine.trino_url is None:
+            return Secret(local_service(self, "trino")["url"])
+        parts = urlsplit(self.engine.trino_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ProjectError("LAKEHOUSE_TRINO_URL is not a URL of Trino. Write it as https://user:password@host:443.")
+        return Secret(self.engine.trino_url)
+
+    @property
+    def athena(self) -> Athena:
+        """Workgroup, results' location and cap; the environment over lakehouse.toml.
+
+        Raises:
+            ProjectError: a value is malformed.
+        """
+        settings, env = self.settings.get("athena", {}), self.environment
+        location = env.get("LAKEHOUSE_ATHENA_OUTPUT") or settings.get("output_location")
+        if location is not None:
+            parse_lake_url(str(location), "LAKEHOUSE_ATHENA_OUTPUT")
+        cap = env.get("LAKEHOUSE_ATHENA_MAX_BYTES") or settings.get("max_bytes")
+        workgroup = env.get("LAKEHOUSE_ATHENA_WORKGROUP") or str(settings.get("workgroup", "primary"))
+        return Athena(workgroup, location, None if cap is None else parse_size(str(cap), "LAKEHOUSE_ATHENA_MAX_BYTES"))
+
 
 def load_project(directory: Path, environment: Mapping[str, str] | None = None) -> Project:
     """Read `lakehouse.toml` of `directory` or its nearest parent that has one, and the environment over it.
@@ -185,9 +225,10 @@ def local_service(project: Project, service: str) -> dict[str, Any]:
         services = json.loads((project.state_dir / SERVICES_FILE).read_text())
         found: dict[str, Any] = services[service]
     except (FileNotFoundError, KeyError, TypeError, ValueError) as e:  # not there, or damaged
+        others = "LAKEHOUSE_SOURCE_URL, LAKEHOUSE_LAKE, LAKEHOUSE_S3_ENDPOINT, LAKEHOUSE_GLUE_ENDPOINT"
+        flag, others = (" --trino", "LAKEHOUSE_TRINO_URL") if service == "trino" else ("", others)
         raise StackError(
-            f"The local {service} service is not up. Start it: lakehouse up. "
-            "Or name your own: LAKEHOUSE_SOURCE_URL, LAKEHOUSE_LAKE, LAKEHOUSE_S3_ENDPOINT, LAKEHOUSE_GLUE_ENDPOINT."
+            f"The local {service} service is not up. Start it: lakehouse up{flag}. Or name your own: {others}."
         ) from e
     return found
 
@@ -203,6 +244,18 @@ def parse_lake_url(url: str, setting: str) -> LakeLayout:
         raise ProjectError(f"{setting}={url!r} is not an S3 location. Write it as s3://bucket or s3://bucket/prefix.")
     prefix = match[2] or ""
     return LakeLayout(match[1], f"{prefix}/" if prefix else "")
+
+
+def parse_size(text: str, setting: str) -> int:
+    """`10GB` or a number of bytes; units are powers of 1000.
+
+    Raises:
+        ProjectError: it is something else.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise ProjectError(f"{setting}={text!r} is not a size. Write it as 500MB, 10GB or 1TB.")
+    return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper().rstrip("B") or " "))
 
 
 def _lake_url(project: Project) -> str | None:

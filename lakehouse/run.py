@@ -14,6 +14,7 @@ from lakehouse.catalog.bronze import Manifest, bronze_select, latest_manifest, m
 from lakehouse.catalog.glue import register_bronze
 from lakehouse.catalog.iceberg import Catalog
 from lakehouse.catalog.reader_file import publish_reader_file
+from lakehouse.engines import Engine, Receipt, open_cluster
 from lakehouse.engines.duckdb import open_duckdb, use_lake
 from lakehouse.errors import GateFailed, LakehouseError
 from lakehouse.extract.bronze import BronzeCopy, Extraction, extract_table
@@ -60,10 +61,13 @@ class StepResult:
     verdict: Verdict | None = None
     snapshot_id: int | None = None
     retryable: bool = False
+    receipt: Receipt | None = None  # of the cluster that made it
 
     def to_json(self) -> dict[str, Any]:
-        fields = {k: v for k, v in self.__dict__.items() if k not in ("table", "verdict")}
-        return {"table": str(self.table), **fields, "verdict": self.verdict.to_json() if self.verdict else None}
+        fields = {k: v for k, v in self.__dict__.items() if k not in ("table", "verdict", "receipt")}
+        made_by = {"engine": "duckdb"} if self.receipt is None else self.receipt.to_json()
+        verdict = self.verdict.to_json() if self.verdict else None
+        return {"table": str(self.table), **fields, "made_by": made_by, "verdict": verdict}
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,12 @@ class Session:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     steps: list[StepResult] = field(default_factory=list)
     snapshot: str | None = None
+    engine: str | None = None  # for every model of this run, whatever project and headers say
+
+    def cluster_of(self, model: Model) -> Engine | None:
+        """Who runs a model's SELECT; None is DuckDB."""
+        name = self.engine or model.engine or self.project.engine.default
+        return None if name == "duckdb" else open_cluster(self.project, name)
 
     def add(self, result: StepResult) -> None:
         self.steps.append(result)
@@ -176,10 +186,12 @@ def run_lake(
     run_id: str | None = None,
     steps: Sequence[str] = ("bronze", "silver", "gold"),
     progress: Progress | None = None,
+    engine: str | None = None,
 ) -> RunResult:
     """Bring the lake, or `tables` and what they depend on, up to date; repeat it as often as you like.
 
-    `steps` restricts it to some layers. A table that fails blocks only what depends on it; its error is in the result.
+    `steps` restricts it to some layers; `engine` runs silver and gold models whatever their headers say. A table that
+    fails blocks only what depends on it; its error is in the result.
 
     Raises:
         RunInProgress: another run is at work on this lake.
@@ -187,6 +199,7 @@ def run_lake(
     """
     check_run_id(run_id)
     with open_session(project, run_id, progress) as session:
+        session.engine = engine
         chosen = [m for m in session.graph.select(tables) if m.name.layer in steps]
         with hold_lease(session.store, session.run_id):
             session.progress.start(len(chosen))
@@ -285,15 +298,16 @@ def promote_model(session: Session, model: Model, *, full: bool) -> None:
         session.add(StepResult(model.name, "blocked", "nothing", message))
         return
     session.progress.begin(model.name)
-    job = Promoter(
-        session.con,
-        session.catalog,
-        session.inputs,
-        session.project.root / "expectations",
-        session.run_id,
-        lambda phase: session.progress.phase(model.name, phase),
-    )
     try:
+        job = Promoter(
+            session.con,
+            session.catalog,
+            session.inputs,
+            session.project.root / "expectations",
+            session.run_id,
+            lambda phase: session.progress.phase(model.name, phase),
+            session.cluster_of(model),
+        )
         done = promote_table(job, model, full=full)
     except LakehouseError as e:
         session.add(_failed(model.name, e))
@@ -363,6 +377,7 @@ def _promoted(done: Promotion) -> StepResult:
         seconds=done.seconds,
         verdict=done.verdict,
         snapshot_id=done.snapshot_id,
+        receipt=done.receipt,
     )
 
 

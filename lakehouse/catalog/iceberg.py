@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.catalog.types import duckdb_type
 from lakehouse.errors import CatalogError, CommitConflict
-from lakehouse.names import TableName, literal, quote
+from lakehouse.names import STAGING, TableName, literal, quote
 from lakehouse.store import Store, aws_client, error_code, explain_s3_error
 
 if TYPE_CHECKING:
@@ -112,7 +112,22 @@ class Catalog:
                 return  # another process was faster
 
     @contextmanager
-    def explained(self, name: TableName) -> Iterator[None]:
+    def staging_table(self, table: str, metadata_url: str) -> Iterator[Callable[[], Table]]:
+        """Show a metadata file as a table of the staging database, for a cluster to write; yields how to load it."""
+        from pyiceberg.exceptions import NoSuchTableError
+
+        name = (STAGING, table)
+        with self.explained(f"{STAGING}.{table}"):
+            self.ensure_database(STAGING)
+            self._iceberg.register_table(name, metadata_url)
+            try:
+                yield lambda: self._iceberg.load_table(name)
+            finally:
+                with suppress(NoSuchTableError):
+                    self._iceberg.drop_table(name)
+
+    @contextmanager
+    def explained(self, name: TableName | str) -> Iterator[None]:
         """Turn errors of pyiceberg, Glue and S3 into ours."""
         from botocore.exceptions import BotoCoreError, ClientError
         from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError, ValidationException
@@ -127,9 +142,9 @@ class Catalog:
         except (BotoCoreError, ClientError) as e:
             raise self._explain(e, name) from e
         except OSError as e:
-            raise explain_s3_error(e, self.store.lake, self.store.layout.table(name)) from e
+            raise explain_s3_error(e, self.store.lake, str(name)) from e
 
-    def _explain(self, error: Exception, name: TableName) -> CatalogError:
+    def _explain(self, error: Exception, name: TableName | str) -> CatalogError:
         at = self.store.lake.catalog_endpoint or f"AWS ({self.store.lake.region})"
         code = error_code(error)
         if code in ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "ExpiredTokenException"):

@@ -7,14 +7,16 @@ import sys
 import click
 
 from lakehouse.cli.base import Options, cli, command, print_json
+from lakehouse.project import ENGINES
 
 
 @cli.command()
 @click.argument("tables", nargs=-1)
 @click.option("--full", is_flag=True, help="Copy and rebuild everything, whatever has changed.")
 @click.option("--run-id", help="A name for this run; repeating it repeats nothing.")
+@click.option("--engine", type=click.Choice(ENGINES), help="Who runs the models; a model's own, or the project's.")
 @command
-def run(options: Options, tables: tuple[str, ...], full: bool, run_id: str | None) -> None:
+def run(options: Options, tables: tuple[str, ...], full: bool, run_id: str | None, engine: str | None) -> None:
     """Bring the lake, or TABLES, up to date.
 
     What TABLES depend on is brought up to date before them.
@@ -24,8 +26,9 @@ def run(options: Options, tables: tuple[str, ...], full: bool, run_id: str | Non
       lakehouse run
       lakehouse run gold.customer_value
       lakehouse run orders --full
+      lakehouse run gold.customer_value --engine trino
     """
-    execute(options, tables, full=full, run_id=run_id, steps=("bronze", "silver", "gold"))
+    execute(options, tables, full=full, run_id=run_id, steps=("bronze", "silver", "gold"), engine=engine)
 
 
 @cli.command()
@@ -47,14 +50,17 @@ def extract(options: Options, tables: tuple[str, ...], full: bool, run_id: str |
 @click.argument("tables", nargs=-1)
 @click.option("--full", is_flag=True, help="Rebuild, whatever has changed.")
 @click.option("--run-id", help="A name for this run.")
+@click.option("--engine", type=click.Choice(ENGINES), help="Who runs the models; a model's own, or the project's.")
 @command
-def promote(options: Options, layer: str, tables: tuple[str, ...], full: bool, run_id: str | None) -> None:
+def promote(
+    options: Options, layer: str, tables: tuple[str, ...], full: bool, run_id: str | None, engine: str | None
+) -> None:
     """One promotion alone: stage, gate, commit.
 
     \b
     Example: lakehouse promote silver orders
     """
-    execute(options, tables, full=full, run_id=run_id, steps=(layer,))
+    execute(options, tables, full=full, run_id=run_id, steps=(layer,), engine=engine)
 
 
 @cli.command()
@@ -73,7 +79,13 @@ def catalog(options: Options) -> None:
 
 
 def execute(
-    options: Options, tables: tuple[str, ...], *, full: bool, run_id: str | None, steps: tuple[str, ...]
+    options: Options,
+    tables: tuple[str, ...],
+    *,
+    full: bool,
+    run_id: str | None,
+    steps: tuple[str, ...],
+    engine: str | None = None,
 ) -> None:
     """Run, print, and end with the run's exit code."""
     from lakehouse.run import run_lake
@@ -81,7 +93,7 @@ def execute(
 
     watch = Watch(quiet=options.quiet)
     try:
-        result = run_lake(options.project, tables, full=full, run_id=run_id, steps=steps, progress=watch)
+        result = run_lake(options.project, tables, full=full, run_id=run_id, steps=steps, progress=watch, engine=engine)
     finally:
         watch.stop()
     print_json(result.to_json()) if options.as_json else console().print(run_table(result))

@@ -8,6 +8,8 @@ from dataclasses import asdict
 import click
 
 from lakehouse.cli.base import Options, cli, command, print_json, print_table
+from lakehouse.errors import UsageError
+from lakehouse.project import ENGINES
 
 
 @cli.command()
@@ -16,22 +18,36 @@ from lakehouse.cli.base import Options, cli, command, print_json, print_table
     "--format", "shape", type=click.Choice(["table", "json", "csv"]), default="table", help="How to print rows."
 )
 @click.option("--as-of", help="Tables as they were at the end of a run, or at a time (UTC).")
+@click.option("--engine", type=click.Choice(ENGINES), help="Who answers; the project's engine unless you say.")
 @command
-def query(options: Options, sql: str, shape: str, as_of: str | None) -> None:
+def query(options: Options, sql: str, shape: str, as_of: str | None, engine: str | None) -> None:
     """Ask the lake: SQL, a file, or - for stdin.
 
     \b
     Examples:
       lakehouse query "select count(*) from gold.daily_store_sales"
       lakehouse query queries/analysis/top_departments.sql --format csv
+      lakehouse query queries/analysis/top_departments.sql --engine trino
     """
-    from lakehouse.ask import answer, read_query
+    from lakehouse.ask import answer, answer_on_cluster, read_query
     from lakehouse.run import open_session
     from lakehouse.terminal import print_batches
 
     text = sys.stdin.read() if sql == "-" else read_query(sql)
-    with open_session(options.project) as session, answer(session, text, as_of) as found:
-        print_batches(found.columns, found.batches(), "json" if options.as_json else shape)
+    project, shape = options.project, "json" if options.as_json else shape
+    chosen = engine or project.engine.default
+    if chosen == "duckdb":
+        with open_session(project) as session, answer(session, text, as_of) as found:
+            print_batches(found.columns, found.batches(), shape)
+        return
+    if as_of:
+        raise UsageError(
+            f"--as-of is for DuckDB; {chosen} reads what is live. Add --engine duckdb, or write: "
+            "from gold.t for timestamp as of timestamp '2024-05-01 06:00:00 UTC'."
+        )
+    with answer_on_cluster(project, chosen, text) as found:
+        print_batches(found.columns, found.batches(), shape)
+        options.report(str(found.receipt))
 
 
 @cli.command()

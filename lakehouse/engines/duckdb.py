@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lakehouse.engines.protocol import Receipt, Result
 from lakehouse.errors import EngineError, LakeError, LakehouseError
 from lakehouse.names import literal
 from lakehouse.project import Lake, Project
@@ -19,6 +22,45 @@ if TYPE_CHECKING:
     import duckdb
 
 EXTENSIONS = ("httpfs", "postgres_scanner")
+BATCH_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class DuckDBEngine:
+    """A connection that sees the lake's tables under their names, as an engine like the others."""
+
+    con: duckdb.DuckDBPyConnection
+    lake: Lake
+
+    @property
+    def name(self) -> str:
+        return "duckdb"
+
+    @contextmanager
+    def query(self, sql: str) -> Iterator[Result]:
+        began = time.monotonic()
+        with self._errors():
+            cursor = self.con.execute(sql)
+            types = tuple(str(d[1]) for d in cursor.description or [])
+            reader = cursor.to_arrow_reader(BATCH_ROWS)
+            yield Result(
+                reader.schema, types, iter(reader), lambda: Receipt("duckdb", seconds=time.monotonic() - began)
+            )
+
+    def execute(self, sql: str) -> Receipt:
+        began = time.monotonic()
+        with self._errors():
+            self.con.execute(sql)
+        return Receipt("duckdb", seconds=time.monotonic() - began)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import duckdb
+
+        try:
+            yield
+        except duckdb.Error as e:
+            raise explain_duckdb_error(e, self.lake) or EngineError(" ".join(str(e).split())[:600]) from e
 
 
 @contextmanager

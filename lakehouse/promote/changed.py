@@ -19,7 +19,7 @@ from lakehouse.model import Model
 from lakehouse.names import literal, quote
 from lakehouse.promote.inputs import Inputs, expose, parse_table
 from lakehouse.promote.plan import Work
-from lakehouse.promote.stage import partition_value, run_sql
+from lakehouse.promote.stage import cluster_partition_value, partition_value, run_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -33,10 +33,15 @@ ACROSS_ROWS = (exp.Window, exp.Having, exp.Limit, exp.Offset, exp.Qualify, exp.E
 
 @dataclass(frozen=True)
 class Replacement:
-    """What to write (`select`) and which of the table's files it replaces."""
+    """What to write (`select`) and which of the table's files it replaces.
+
+    `portable` is the same SELECT for a cluster, over the tables as the catalog has them; None where it reads what only
+    this connection sees.
+    """
 
     select: str
     removed: tuple[str, ...]
+    portable: str | None = None
 
 
 def replace_keys(
@@ -63,7 +68,7 @@ def replace_keys(
     touched = run_sql(con, f"select distinct filename from ({with_names}) semi join {KEYS} using ({keys})", model, lake)
     removed = tuple(str(row[0]) for row in touched)
     columns = ", ".join(quote(f.name) for f in schema.fields)
-    fresh = f"select {columns} from ({model.sql.strip()}) q"
+    fresh = f"select {columns} from ({model.sql.strip()}\n) q"
     if not removed:
         return Replacement(fresh, ())
     kept = f"select {columns} from ({files_select(schema, removed)}) anti join {KEYS} using ({keys})"
@@ -100,16 +105,17 @@ def replace_partitions(
     reached: set[str | None] = {None}
     for reference, (only_moved, _) in moved.items():
         expose(con, {r: both for r, (_, both) in moved.items()} | {reference: only_moved})
-        found = run_sql(con, f"select distinct {value} from ({model.sql.strip()}) q", model, lake)
+        found = run_sql(con, f"select distinct {value} from ({model.sql.strip()}\n) q", model, lake)
         reached |= {row[0] for row in found}
     expose(con, {r: select for r in work.changed if (select := inputs.select(r))})
     columns = ", ".join(quote(f.name) for f in schema.fields)
     chosen = _in(value, reached)
     with_names = files_select(schema, files, filename=True)
     touched = run_sql(con, f"select distinct filename from ({with_names}) q where {chosen}", model, lake)
-    return Replacement(
-        f"select {columns} from ({model.sql.strip()}) q where {chosen}", tuple(str(r[0]) for r in touched)
-    )
+    remote = cluster_partition_value(model.partition_by[0], schema)
+    portable = f"select {columns} from ({model.sql.strip()}\n) q where {_in(remote, reached)}" if remote else None
+    removed = tuple(str(r[0]) for r in touched)
+    return Replacement(f"select {columns} from ({model.sql.strip()}\n) q where {chosen}", removed, portable)
 
 
 def _check_key(model: Model, manifest: Manifest, reference: str) -> None:

@@ -15,6 +15,7 @@ from lakehouse.errors import CommitConflict
 from lakehouse.model import Model
 from lakehouse.names import TableName, quote
 from lakehouse.promote.changed import KEYS, Replacement, replace_keys, replace_partitions
+from lakehouse.promote.clone import stage_on_cluster
 from lakehouse.promote.commit import Provenance, Target, commit_files, is_shaped, open_target
 from lakehouse.promote.drift import added_columns, find_differences, judge_differences, with_columns
 from lakehouse.promote.gate import run_gate
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from pyiceberg.table import Table
 
+    from lakehouse.engines import Engine, Receipt
     from lakehouse.store import Store
 
 STAGED, CANDIDATE = "gate.staged", "gate.candidate"
@@ -44,6 +46,7 @@ class Promoter:
     expectations: Path
     run_id: str
     report: Callable[[str], None] = field(default=lambda _: None)
+    cluster: Engine | None = None  # who runs the SELECTs; DuckDB where there is none
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Promotion:
     size_bytes: int
     evolved: tuple[str, ...]
     seconds: float
+    receipt: Receipt | None = None
 
 
 def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promotion:
@@ -90,7 +94,7 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
         work = Work("full", "the model's columns or partitions changed")
     target = open_target(job.catalog, model, table, wanted)
     work, replacement = _replacement(job, model, work, version, target)
-    staged = _stage(job, target, replacement.select)
+    work, staged = _stage_replacement(job, target, work, replacement)
     _expose_inputs(job, model)
     job.report("gate")
     verdict = _gate(job, target, suite, staged, replacement)
@@ -113,6 +117,7 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
         staged.size_bytes,
         target.evolved,
         time.monotonic() - began,
+        staged.receipt,
     )
 
 
@@ -183,7 +188,18 @@ def _replacement(
         if isinstance(found, Replacement):
             return work, found
         work = Work("full", found)
-    return work, Replacement(model.sql.strip(), target.files)
+    return work, Replacement(model.sql.strip(), target.files, model.sql.strip())
+
+
+def _stage_replacement(job: Promoter, target: Target, work: Work, replacement: Replacement) -> tuple[Work, StagedFiles]:
+    """Stage on the cluster what a cluster can read, the rest here; the work, saying where."""
+    if job.cluster is None:
+        return work, _stage(job, target, replacement.select)
+    if replacement.portable is None:
+        why = f"{work.reason}; in DuckDB, not on {job.cluster.name}: only changed rows are read"
+        return replace(work, reason=why), _stage(job, target, replacement.select)
+    staged = stage_on_cluster(job.cluster, job.catalog, target, replacement.portable, job.run_id, token_hex(4))
+    return replace(work, reason=f"{work.reason}; on {job.cluster.name}"), staged
 
 
 def _stage(job: Promoter, target: Target, select: str) -> StagedFiles:
@@ -223,7 +239,7 @@ def _divert(
     layout = job.catalog.store.layout
     job.catalog.store.delete([layout.key(url) for url in staged.urls])
     _expose_staged(job, target, rest, replacement)
-    return rest, quarantined
+    return replace(rest, receipt=staged.receipt), quarantined
 
 
 def _aside(job: Promoter, target: Target, work: Work) -> tuple[Store, TableName, tuple[str, ...], str | None, str]:

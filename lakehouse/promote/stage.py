@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.catalog.types import iceberg_type
+from lakehouse.engines import Receipt
 from lakehouse.engines.duckdb import explain_duckdb_error
 from lakehouse.errors import LakehouseError, ModelError
 from lakehouse.model import Model, PartitionField
@@ -28,6 +29,7 @@ class StagedFiles:
     urls: tuple[str, ...]
     rows: int
     size_bytes: int
+    receipt: Receipt | None = None
 
 
 def output_schema(con: DuckDBPyConnection, model: Model, lake: Lake) -> Schema:
@@ -75,7 +77,7 @@ def stage_files(
         layout = f"file_size_bytes {literal(FILE_BYTES)}"
     written = run_sql(
         con,
-        f"copy (select {columns}{extra} from ({select}) q) to {literal(prefix_url.rstrip('/'))} "
+        f"copy (select {columns}{extra} from ({select}\n) q) to {literal(prefix_url.rstrip('/'))} "
         f"(format parquet, compression zstd, field_ids {_field_ids(schema)}, {layout}, "
         "filename_pattern 'part-{uuid}', return_stats, overwrite_or_ignore)",
         model,
@@ -114,6 +116,19 @@ def partition_value(field: PartitionField) -> str:
         if field.transform == "identity"
         else f"strftime({column}, {literal(PARTITION_FORMATS[field.transform])})"
     )
+
+
+def cluster_partition_value(field: PartitionField, schema: Schema) -> str | None:
+    """The same in Athena's dialect and as text; None where the engines print such a value in different ways."""
+    from pyiceberg import types
+
+    column, kind = quote(field.column), schema.find_field(field.column).field_type
+    if field.transform == "identity":
+        same = (types.StringType, types.IntegerType, types.LongType, types.DateType, types.BooleanType)
+        return f"cast({column} as varchar)" if isinstance(kind, same) else None
+    if isinstance(kind, types.TimestamptzType):
+        column = f"({column} at time zone 'UTC')"
+    return f"date_format({column}, {literal(PARTITION_FORMATS[field.transform])})"
 
 
 def _field_ids(schema: Schema) -> str:

@@ -2,7 +2,7 @@
 
     python -m lakehouse.stack.aws_server --port 5000 --state DIR
 
-Differences from AWS that remain are moto's: no IAM checks, Athena's queries return nothing, crawlers find nothing.
+Differences from AWS that remain are moto's: no IAM checks, crawlers find nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from lakehouse.project import SERVICES_FILE
+from lakehouse.stack.athena import complete_athena
 from lakehouse.stack.kept_catalog import load_catalog, reload_database, save_database, save_tables, touched
 
 # Calls after which what they changed is written to disk.
@@ -50,6 +52,7 @@ def main() -> None:
     # A line for each request would fill the disk in the end; errors still reach the log.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     complete_glue(options.state / "glue")
+    complete_athena(options.state, options.state.parent / SERVICES_FILE)
     serve(["-H", "127.0.0.1", "-p", str(options.port)])
 
 

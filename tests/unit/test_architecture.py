@@ -18,6 +18,7 @@ RANKS = {
     "errors": 0,
     "names": 1,
     "programs": 1,
+    "trino_types": 1,
     "project": 2,
     "model": 3,
     "store": 3,
