@@ -34,6 +34,7 @@ RANKS = {
     "lint": 8,
     "doctor": 8,
     "terminal": 8,
+    "orchestration": 8,
     "demo": 9,
     "cli": 10,
 }
@@ -51,7 +52,15 @@ HEAVY: tuple[str, ...] = (
 HEAVY += ("pyiceberg", "rich", "sqlalchemy", "trino")
 # Defines classes derived from Great Expectations', so it is itself imported only where a gate runs.
 MAY_IMPORT_HEAVY = ("promote/expectations/",)
-READS_ENVIRONMENT = ("project.py", "stack/", "extract/restore.py", "demo/pack.py", "lease.py", "promote/expectations/")
+READS_ENVIRONMENT: tuple[str, ...] = (
+    "project.py",
+    "stack/",
+    "extract/restore.py",
+    "demo/pack.py",
+    "lease.py",
+    "promote/expectations/",
+)
+READS_ENVIRONMENT += ("orchestration/connections.py",)
 LINES, FUNCTION_LINES = 410, 50
 
 
