@@ -1,6 +1,5 @@
 """PostgreSQL to gold: one snapshot to bronze, then a task for each table along the models' graph, each one gated."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ TABLES = lake.tables_of(HERE)
 
 
 @dag(
-    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 5 * * *", timezone="UTC"), assets=[SOURCE]),
-    start_date=datetime(2024, 1, 1, tzinfo=UTC),
+    # No start date: with one, the first run would begin the moment the file is deployed.
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("0 5 * * *", timezone="UTC", run_immediately=False), assets=[SOURCE]
+    ),
     catchup=False,
     max_active_runs=1,
     default_args={**lake.RETRIES, "on_failure_callback": lake.tell_failure, "on_retry_callback": lake.tell_retry},
