@@ -33,15 +33,15 @@ test-long: setup-dev ## the long ones: random histories, minutes of them
 	$(BIN)/python -m pytest tests -q -m long
 
 check: setup-dev ## style, types, SQL, models
-	$(BIN)/ruff check lakehouse tests bench
-	$(BIN)/ruff format --check lakehouse tests bench
+	$(BIN)/ruff check lakehouse dags tests bench
+	$(BIN)/ruff format --check lakehouse dags tests bench
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --nocolor queries
 	$(BIN)/lakehouse lint
 
 fmt: setup-dev ## put code and SQL into shape
-	$(BIN)/ruff check --fix lakehouse tests bench
-	$(BIN)/ruff format lakehouse tests bench
+	$(BIN)/ruff check --fix lakehouse dags tests bench
+	$(BIN)/ruff format lakehouse dags tests bench
 	$(BIN)/sqlfluff fix queries
 
 bench: setup-dev ## measure; nothing is asserted

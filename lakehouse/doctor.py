@@ -25,6 +25,9 @@ DISK_BYTES = 5 << 30
 CLOCK_S = 300  # S3 refuses requests whose time is further off than this
 INSTALL_LOCAL = "pip install 'lakehouse[local]'"
 
+# Services that `lakehouse up` starts only when asked.
+OPTIONS = {"trino": " --trino", "airflow": " --airflow"}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -125,7 +128,7 @@ def _services(project: Project, services: list[ServiceStatus]) -> Iterator[Findi
         if service.state == "down" and is_port_taken(project, service.name):
             problem += "; another program listens on its port now, so it will get another one"
         subject = f"{service.name} at {service.endpoint}"
-        yield Finding(subject, service.state == "up", problem, "lakehouse up" + " --trino" * (service.name == "trino"))
+        yield Finding(subject, service.state == "up", problem, f"lakehouse up{OPTIONS.get(service.name, '')}")
 
 
 def _unwritten(project: Project) -> Iterator[Finding]:

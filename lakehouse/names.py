@@ -85,6 +85,15 @@ class LakeLayout:
     def run_record(self, run_id: str) -> str:
         return f"{self.runs}{run_id}.json"
 
+    def run_steps(self, run_id: str) -> str:
+        """What the tasks of a DAG run leave for each other; the run record is made of it."""
+        return f"{self.prefix}steps/{run_id}/"
+
+    @property
+    def crawled_schemas(self) -> str:
+        """The catalog's columns as the last crawl left them."""
+        return f"{self.prefix}steps/_schemas.json"
+
     @property
     def run_lock(self) -> str:
         return f"{self.prefix}runs/_lock.json"

@@ -129,6 +129,11 @@ class Project:
         return _lake_url(self) is None
 
     @property
+    def source_name(self) -> str:
+        """What bronze keeps the source's tables under; known without a connection to it."""
+        return str(self.settings.get("source", {}).get("name", "source"))
+
+    @property
     def source(self) -> Source:
         """The PostgreSQL this project reads.
 
@@ -142,7 +147,7 @@ class Project:
                 "LAKEHOUSE_SOURCE_URL is not a PostgreSQL URL. Write it as postgresql://user:password@host:5432/database."
             )
         settings = self.settings.get("source", {})
-        return Source(str(settings.get("name", "source")), str(settings.get("schema", "public")), Secret(url))
+        return Source(self.source_name, str(settings.get("schema", "public")), Secret(url))
 
     @property
     def lake(self) -> Lake:

@@ -171,10 +171,9 @@ def open_session(project: Project, run_id: str | None = None, progress: Progress
     store = Store(project.lake)
     store.check()
     catalog = Catalog(store)
-    source = str(project.settings.get("source", {}).get("name", "source"))
     with open_duckdb(project) as con:
         use_lake(con, project.lake)
-        inputs = Inputs(catalog, source)
+        inputs = Inputs(catalog, project.source_name)
         yield Session(project, graph, con, store, catalog, inputs, run_id or new_run_id(), progress or Silent())
 
 
@@ -226,6 +225,17 @@ def check_run_id(run_id: str | None) -> None:
 
 def extract_models(session: Session, models: Sequence[Model], *, full: bool) -> None:
     """Copy every table in one snapshot; then gate each copy and make it exist."""
+    for model, copy, previous in copy_tables(session, models, full=full):
+        accept_copy(session, model, copy, previous)
+
+
+def copy_tables(
+    session: Session, models: Sequence[Model], *, full: bool
+) -> list[tuple[Model, BronzeCopy, Manifest | None]]:
+    """Copy every table in one snapshot: model, copy, and the manifest it goes on from. Nothing of it exists yet.
+
+    A table that fails, or that this run has copied before, is a step of the session instead.
+    """
     source = session.project.source
     copies: list[tuple[Model, BronzeCopy, Manifest | None]] = []
     with open_snapshot(source) as snapshot:
@@ -250,8 +260,7 @@ def extract_models(session: Session, models: Sequence[Model], *, full: bool) -> 
                     attach_source(session.con, snapshot)
         finally:
             detach_source(session.con)
-    for model, copy, previous in copies:
-        accept_copy(session, model, copy, previous)
+    return copies
 
 
 def accept_copy(session: Session, model: Model, copy: BronzeCopy, previous: Manifest | None) -> None:

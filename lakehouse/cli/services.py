@@ -12,8 +12,9 @@ from lakehouse.cli.base import Options, cli, command, print_json
 
 @cli.command()
 @click.option("--trino", is_flag=True, help="Trino too (1-3 GB of memory).")
+@click.option("--airflow", is_flag=True, help="Airflow too, with the project's DAGs (1 GB of memory).")
 @command
-def up(options: Options, trino: bool) -> None:
+def up(options: Options, trino: bool, airflow: bool) -> None:
     """Start PostgreSQL, MinIO and the Glue API here.
 
     \b
@@ -22,7 +23,9 @@ def up(options: Options, trino: bool) -> None:
     from lakehouse import stack
     from lakehouse.terminal import print_services
 
-    print_services(stack.up(options.project, trino=trino, report=options.report), as_json=options.as_json)
+    print_services(
+        stack.up(options.project, trino=trino, airflow=airflow, report=options.report), as_json=options.as_json
+    )
 
 
 @cli.command()

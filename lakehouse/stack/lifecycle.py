@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from lakehouse.errors import StackError
 from lakehouse.project import Project
+from lakehouse.stack import airflow as airflow_service
 from lakehouse.stack import aws, minio, postgres, trino
 from lakehouse.stack.services import (
     Report,
@@ -48,10 +49,15 @@ SERVICES = {
     ),
     "aws": Service(aws.start, lambda e: aws.is_answering(e["endpoint"]), aws.find_strays),
     "trino": Service(trino.start, lambda e: trino.is_answering(e["url"]), trino.find_strays),
+    "airflow": Service(
+        airflow_service.start, lambda e: airflow_service.is_answering(e["url"]), airflow_service.find_strays
+    ),
 }
+# Their other processes are their children, at work in the same folder.
+HAS_CHILDREN = ("postgres", "airflow")
 
 
-def up(project: Project, *, trino: bool = False, report: Report) -> list[ServiceStatus]:
+def up(project: Project, *, trino: bool = False, airflow: bool = False, report: Report) -> list[ServiceStatus]:
     """Start what is not up; each is waited for until it answers. Calling it again changes nothing.
 
     Raises:
@@ -68,6 +74,8 @@ def up(project: Project, *, trino: bool = False, report: Report) -> list[Service
             _fall_back_to_memory(state, report)
         if trino or is_alive(state.read().get("trino", {})):
             _ensure(project, state, "trino", report)
+        if airflow or is_alive(state.read().get("airflow", {})):
+            _ensure(project, state, "airflow", report)
         return status(project)
 
 
@@ -100,9 +108,8 @@ def find_unwritten(project: Project) -> dict[str, list[int]]:
     for name, service in SERVICES.items():
         is_led = is_alive(entries.get(name, {}))
         pids = [p.pid for p in service.find_strays(project)]
-        # PostgreSQL's sessions are its children, and in its folder too.
         known = {entries[name]["pid"]} if is_led else set()
-        if extra := [] if is_led and name == "postgres" else sorted(set(pids) - known):
+        if extra := [] if is_led and name in HAS_CHILDREN else sorted(set(pids) - known):
             found[name] = extra
     return found
 

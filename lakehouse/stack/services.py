@@ -33,6 +33,7 @@ WANTED_KEYS: dict[str, tuple[str, ...]] = {
     "minio": ("endpoint", "access_key", "secret_key"),
     "aws": ("endpoint",),
     "trino": ("url",),
+    "airflow": ("url",),
 }
 STARTED: list[subprocess.Popen[bytes]] = []  # kept, because Python warns of a child that outlives its handle
 STATE_LOCK = threading.Lock()  # services start side by side

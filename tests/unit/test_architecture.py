@@ -36,6 +36,7 @@ RANKS = {
     "doctor": 8,
     "scaffold": 8,
     "terminal": 8,
+    "orchestration": 8,
     "demo": 9,
     "restoring": 9,
     "cli": 10,
@@ -54,7 +55,15 @@ HEAVY: tuple[str, ...] = (
 HEAVY += ("pyiceberg", "rich", "sqlalchemy", "trino")
 # Defines classes derived from Great Expectations', so it is itself imported only where a gate runs.
 MAY_IMPORT_HEAVY = ("promote/expectations/",)
-READS_ENVIRONMENT = ("project.py", "stack/", "extract/restore.py", "demo/pack.py", "lease.py", "promote/expectations/")
+READS_ENVIRONMENT: tuple[str, ...] = (
+    "project.py",
+    "stack/",
+    "extract/restore.py",
+    "demo/pack.py",
+    "lease.py",
+    "promote/expectations/",
+)
+READS_ENVIRONMENT += ("orchestration/connections.py",)
 LINES, FUNCTION_LINES = 410, 50
 
 
