@@ -23,13 +23,15 @@ def copy_to_json(copy: BronzeCopy, previous: Manifest | None) -> dict[str, Any]:
     """A copy that no gate has seen yet, for the step that will show it one."""
     manifest = copy.manifest.to_json() if copy.manifest else None
     change = {"kind": copy.change.kind, "reason": copy.change.reason}
-    return {"change": change, "manifest": manifest, "previous": previous and previous.run_id, "seconds": copy.seconds}
+    cost = {"seconds": copy.seconds, "rows_read": copy.rows_read, "bytes_scanned": copy.bytes_scanned}
+    return {"change": change, "manifest": manifest, "previous": previous and previous.run_id, **cost}
 
 
 def copy_from_json(table: str, entry: dict[str, Any]) -> BronzeCopy:
     """The copy again; the query it was made with is not kept."""
     manifest = manifest_from_json(entry["manifest"]) if entry["manifest"] else None
-    return BronzeCopy(table, Change(**entry["change"], query=""), manifest, entry["seconds"])
+    change = Change(**entry["change"], query="")
+    return BronzeCopy(table, change, manifest, entry["seconds"], entry["rows_read"], entry["bytes_scanned"])
 
 
 def read_extraction(store: Store, run_id: str) -> dict[str, Any] | None:

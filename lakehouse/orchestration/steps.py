@@ -190,7 +190,15 @@ def _ended(step: StepResult) -> dict[str, Any]:
     """A table for which extract had nothing to hand on: it failed for good, or this run id has copied it before."""
     change = {"kind": "increment", "reason": step.message}
     error = step.message if step.outcome == "failed" else None
-    return {"change": change, "manifest": None, "previous": None, "seconds": 0.0, "error": error}
+    return {
+        "change": change,
+        "manifest": None,
+        "previous": None,
+        "seconds": 0.0,
+        "rows_read": 0,
+        "bytes_scanned": 0,
+        "error": error,
+    }
 
 
 def _accept(session: Session, model: Model) -> None:
@@ -208,7 +216,7 @@ def _accept(session: Session, model: Model) -> None:
     ours = manifest_of_run(session.store, source, model.name.table, session.run_id)
     if ours is not None:  # accepted before; Glue may not know it yet
         accept_copy(
-            session, model, BronzeCopy(model.name.table, _nothing("this run copied it before"), None, 0.0), ours
+            session, model, BronzeCopy(model.name.table, _nothing("this run copied it before"), None, 0.0, 0, 0), ours
         )
         if read_step(session.store, session.run_id, model.name) is None and session.steps[-1].outcome == "nothing":
             session.steps[-1] = replace(

@@ -21,7 +21,7 @@ from lakehouse.run import run_lake
 from lakehouse.store import Store
 from tests.integration.airflow.attempt import attempt
 from tests.integration.conftest import Place
-from tests.integration.proxy import proxied
+from tests.integration.proxy import Fault, proxied
 from tests.integration.small import small_shop, suite
 from tests.integration.test_kill import change, content, source_content
 
@@ -42,7 +42,7 @@ def attempt_through_proxies(
     process: list[subprocess.Popen[str]] = []
     total = [0]
 
-    def before(method: str, path: str) -> bytes | None:
+    def before(method: str, path: str) -> Fault | None:
         total[0] += 1
         if is_last(total[0], method, path):
             process[0].send_signal(signal.SIGKILL)
