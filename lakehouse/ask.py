@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lakehouse.catalog.iceberg import Catalog
 from lakehouse.engines import Receipt, Result, open_cluster
 from lakehouse.engines.duckdb import explain_duckdb_error
 from lakehouse.errors import EngineError, UsageError
 from lakehouse.names import RUN_ID, TABLE_REFERENCE
 from lakehouse.project import Project
-from lakehouse.promote.inputs import expose
+from lakehouse.promote.inputs import Inputs, expose
 from lakehouse.run import Session
+from lakehouse.scan import Tables, check_cap
 from lakehouse.store import Store
 
 if TYPE_CHECKING:
@@ -77,13 +79,19 @@ def moment_of(store: Store, text: str) -> datetime:
 
 
 @contextmanager
-def answer_on_cluster(project: Project, engine: str, sql: str) -> Iterator[Answer]:
+def answer_on_cluster(project: Project, engine: str, sql: str, max_bytes: int | None = None) -> Iterator[Answer]:
     """Run `sql`, as it is, on the project's Trino or Athena, over the tables as they are live in the catalog.
 
+    `max_bytes` is what Athena may scan for it, in place of the project's own cap.
+
     Raises:
-        EngineError: it does not run there; the message is the engine's.
+        EngineError: it would scan more than that; or it does not run there, and the message is the engine's.
         StackError: the local Trino is wanted and is not up.
     """
+    cap = project.athena.max_bytes if max_bytes is None else max_bytes
+    if engine == "athena" and cap is not None:
+        inputs = Inputs(Catalog(Store(project.lake)), str(project.settings.get("source", {}).get("name", "source")))
+        check_cap(sql, Tables(inputs.table, inputs.manifest), cap, "The query")
     with open_cluster(project, engine).query(sql) as result:
         yield Answer(tuple(result.schema.names), result.types, result)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from lakehouse.errors import LakehouseError
-from lakehouse.model import ModelGraph, load_graph, load_questions
+from lakehouse.model import ModelGraph, Question, load_graph, load_questions
 from lakehouse.project import Project
 from lakehouse.promote.suites import load_suite
 from lakehouse.run import expectations_of
+from lakehouse.scan import whole_reads
 
 CURSOR_RISK = (
     "changes: cursor({0.column}, {0.overlap}) misses deleted rows, rows updated without touching {0.column}, and "
@@ -24,7 +26,7 @@ class LintFinding:
 
     path: str
     message: str
-    is_warning: bool = False
+    severity: Literal["error", "warning"] = "error"
 
 
 def lint_project(project: Project) -> list[LintFinding]:
@@ -46,6 +48,7 @@ def lint_project(project: Project) -> list[LintFinding]:
         if not question.description:
             findings.append(LintFinding(str(question.path), "has no description: say in a comment what it answers"))
     findings += _orphans(project, graph)
+    findings += _whole_reads(graph, questions)
     return findings
 
 
@@ -56,11 +59,23 @@ def _model_findings(project: Project, graph: ModelGraph) -> Iterator[LintFinding
         if model.name.layer != "bronze" and not (model.key or model.is_keyless):
             yield LintFinding(str(model.path), "has no key: add the line -- key: <columns>, or -- key: none")
         if model.changes:
-            yield LintFinding(str(model.path), CURSOR_RISK.format(model.changes), is_warning=True)
+            yield LintFinding(str(model.path), CURSOR_RISK.format(model.changes), severity="warning")
         try:
             load_suite(expectations_of(project.root, model.name), model.name)
         except LakehouseError as e:
             yield LintFinding(str(expectations_of(project.root, model.name)), str(e))
+
+
+def _whole_reads(graph: ModelGraph, questions: Sequence[Question]) -> Iterator[LintFinding]:
+    """Questions that scan all of a partitioned table: they work, and Athena is paid by the byte."""
+    partitions = {str(m.name): tuple(p.column for p in m.partition_by) for m in graph.models.values() if m.partition_by}
+    for question in questions:
+        for table in whole_reads(question.sql, partitions):
+            by = ", ".join(partitions[table])
+            message = (
+                f"reads all of {table}, which is partitioned by {by}: on Athena that is paid; filter by {by} if you can"
+            )
+            yield LintFinding(str(question.path), message, "warning")
 
 
 def _orphans(project: Project, graph: ModelGraph) -> list[LintFinding]:

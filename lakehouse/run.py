@@ -28,6 +28,7 @@ from lakehouse.promote.inputs import Inputs, expose
 from lakehouse.promote.promotion import Promoter, Promotion, promote_table
 from lakehouse.promote.suites import load_suite, suite_columns
 from lakehouse.promote.verdict import Verdict, gate_failure
+from lakehouse.scan import Tables, check_cap
 from lakehouse.store import Store
 
 if TYPE_CHECKING:
@@ -148,6 +149,11 @@ class Session:
         """Who runs a model's SELECT; None is DuckDB."""
         name = self.engine or model.engine or self.project.engine.default
         return None if name == "duckdb" else open_cluster(self.project, name)
+
+    def check_cost(self, engine: Engine, select: str, place: str) -> None:
+        """Raises EngineError where Athena would scan more for `select` than the project allows."""
+        if engine.name == "athena":
+            check_cap(select, Tables(self.inputs.table, self.inputs.manifest), self.project.athena.max_bytes, place)
 
     def add(self, result: StepResult) -> None:
         self.steps.append(result)
@@ -316,6 +322,7 @@ def promote_model(session: Session, model: Model, *, full: bool) -> None:
             session.run_id,
             lambda phase: session.progress.phase(model.name, phase),
             session.cluster_of(model),
+            lambda engine, select: session.check_cost(engine, select, f"{model.path}: {model.name}"),
         )
         done = promote_table(job, model, full=full)
     except LakehouseError as e:

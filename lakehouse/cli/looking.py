@@ -9,7 +9,7 @@ import click
 
 from lakehouse.cli.base import Options, cli, command, print_json, print_table
 from lakehouse.errors import UsageError
-from lakehouse.project import ENGINES
+from lakehouse.project import ENGINES, parse_size
 
 
 @cli.command()
@@ -19,8 +19,9 @@ from lakehouse.project import ENGINES
 )
 @click.option("--as-of", help="Tables as they were at the end of a run, or at a time (UTC).")
 @click.option("--engine", type=click.Choice(ENGINES), help="Who answers; the project's engine unless you say.")
+@click.option("--max-bytes", help="What Athena may scan for it at most, whatever the project says: 500MB, 10GB.")
 @command
-def query(options: Options, sql: str, shape: str, as_of: str | None, engine: str | None) -> None:
+def query(options: Options, sql: str, shape: str, as_of: str | None, engine: str | None, max_bytes: str | None) -> None:
     """Ask the lake: SQL, a file, or - for stdin.
 
     \b
@@ -45,7 +46,8 @@ def query(options: Options, sql: str, shape: str, as_of: str | None, engine: str
             f"--as-of is for DuckDB; {chosen} reads what is live. Add --engine duckdb, or write: "
             "from gold.t for timestamp as of timestamp '2024-05-01 06:00:00 UTC'."
         )
-    with answer_on_cluster(project, chosen, text) as found:
+    cap = parse_size(max_bytes, "--max-bytes") if max_bytes else None
+    with answer_on_cluster(project, chosen, text, cap) as found:
         print_batches(found.columns, found.batches(), shape)
         options.report(str(found.receipt))
 
@@ -53,7 +55,7 @@ def query(options: Options, sql: str, shape: str, as_of: str | None, engine: str
 @cli.command()
 @command
 def lint(options: Options) -> None:
-    """Check models, headers and suites; runs nothing.
+    """Check models, headers and suites; runs nothing. Warnings alone are no failure.
 
     \b
     Example: lakehouse lint
@@ -61,13 +63,14 @@ def lint(options: Options) -> None:
     from lakehouse.lint import lint_project
 
     findings = lint_project(options.project)
+    wrong = [f for f in findings if f.severity == "error"]
     if options.as_json:
         print_json([asdict(f) for f in findings])
     else:
         for found in findings:
-            click.echo(f"{found.path}: {'warning: ' if found.is_warning else ''}{found.message}")
-        click.echo(f"{len(findings)} findings" if findings else "models, headers and suites are in order", err=True)
-    if not all(f.is_warning for f in findings):
+            click.echo(f"{found.path}: {found.message}", err=found.severity == "warning")
+        click.echo(f"{len(wrong)} findings" if wrong else "models, headers and suites are in order", err=True)
+    if wrong:
         sys.exit(1)
 
 

@@ -47,6 +47,7 @@ class Promoter:
     run_id: str
     report: Callable[[str], None] = field(default=lambda _: None)
     cluster: Engine | None = None  # who runs the SELECTs; DuckDB where there is none
+    check_cost: Callable[[Engine, str], None] = field(default=lambda _engine, _select: None)
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ def _stage_replacement(job: Promoter, target: Target, work: Work, replacement: R
     if replacement.portable is None:
         why = f"{work.reason}; in DuckDB, not on {job.cluster.name}: only changed rows are read"
         return replace(work, reason=why), _stage(job, target, replacement.select)
+    job.check_cost(job.cluster, replacement.portable)
     staged = stage_on_cluster(job.cluster, job.catalog, target, replacement.portable, job.run_id, token_hex(4))
     return replace(work, reason=f"{work.reason}; on {job.cluster.name}"), staged
 

@@ -2,6 +2,7 @@
 
     athena_sql      what Athena says and Trino does not
     athena_runs     executions: state, statistics, the output location
+    athena_catalog  databases and tables, from Glue
     athena_results  values and columns as Athena prints them
 
 Workgroups, named queries and prepared statements are moto's own; this adds what reads or runs.
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lakehouse.stack.athena_catalog import NotInCatalog, get_database, get_table, list_databases, list_tables
 from lakehouse.stack.athena_runs import Execution, Runner, Services, split_location, stop
 from lakehouse.stack.athena_sql import Statement, Unsupported, translate
 
@@ -59,6 +61,10 @@ def complete_athena(state: Path, services: Path) -> None:
         "get_query_runtime_statistics": lambda _, p: _runtime(_found(executions, p["QueryExecutionId"])),
         "stop_query_execution": lambda _, p: _stop(_found(executions, p["QueryExecutionId"])),
         "list_query_executions": lambda _, p: _listed(executions, p),
+        "list_databases": list_databases,
+        "get_database": get_database,
+        "list_table_metadata": list_tables,
+        "get_table_metadata": get_table,
         "batch_get_named_query": lambda backend, p: _named(backend, p["NamedQueryIds"]),
     }
     for name, call in calls.items():
@@ -69,6 +75,8 @@ def _answering(call: Callable[[Any, Mapping[str, Any]], dict[str, Any]]) -> Call
     def method(self: Any) -> Any:
         try:
             return json.dumps(call(self.athena_backend, json.loads(self.body or "{}")))
+        except NotInCatalog as e:
+            return json.dumps({"__type": "MetadataException", "Message": str(e)}), {"status": 400}
         except Refused as e:
             answer = {"__type": "InvalidRequestException", "Message": str(e), "AthenaErrorCode": e.code}
             return json.dumps(answer), {"status": 400}

@@ -50,7 +50,7 @@ def test_what_it_misses_a_full_copy_finds(shop: Place) -> None:
 
 def test_lint_says_the_risk_and_fails_nothing(shop: Place) -> None:
     (found,) = [f for f in lint_project(shop.project) if "cursor" in f.message]
-    assert found.is_warning
+    assert found.severity == "warning"
     assert "misses deleted rows, rows updated without touching touched, and commits that take longer" in found.message
 
 

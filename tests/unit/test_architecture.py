@@ -28,6 +28,7 @@ RANKS = {
     "catalog": 5,
     "extract": 6,
     "promote": 6,
+    "scan": 6,
     "run": 7,
     "ask": 8,
     "reading": 8,

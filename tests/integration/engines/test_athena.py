@@ -238,6 +238,25 @@ def test_parameters_ctas_unload_and_insert(shop: Place, athena: Any, s3: Any) ->
     assert sorted(tables) == ["customers", "orders"]
 
 
+def test_it_tells_databases_and_tables_as_glue_has_them(shop: Place, athena: Any) -> None:
+    named = {"CatalogName": "AwsDataCatalog"}
+    assert [d["Name"] for d in athena.list_databases(**named)["DatabaseList"]][:3] == ["bronze", "gold", "silver"]
+    assert athena.get_database(DatabaseName="gold", **named)["Database"]["Name"] == "gold"
+    listed = athena.list_table_metadata(DatabaseName="silver", Expression="ord*", **named)["TableMetadataList"]
+    assert [t["Name"] for t in listed] == ["orders"]
+    table = athena.get_table_metadata(DatabaseName="silver", TableName="orders", **named)["TableMetadata"]
+    assert [(c["Name"], c["Type"]) for c in table["Columns"]][:3] == [
+        ("id", "bigint"),
+        ("customer_id", "bigint"),
+        ("amount", "decimal(10,2)"),
+    ]
+    assert table["Parameters"]["table_type"] == "ICEBERG"
+    bronze = athena.get_table_metadata(DatabaseName="bronze", TableName="orders", **named)["TableMetadata"]
+    assert [c["Name"] for c in bronze["PartitionKeys"]] == ["_run_date", "_run_id"]
+    with pytest.raises(ClientError, match=r"MetadataException.*table silver\.nope"):
+        athena.get_table_metadata(DatabaseName="silver", TableName="nope", **named)
+
+
 def test_the_engine_reads_every_type_and_says_the_cost(engine: AthenaEngine) -> None:
     sql = (
         "select cast(1.50 as decimal(38, 2)) d, timestamp '2024-05-01 12:00:00.123456' t, date '2024-02-29' day, "
