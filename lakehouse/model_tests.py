@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +15,13 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
+from lakehouse.engines import Engine, open_cluster
 from lakehouse.errors import EngineError, ModelError, UsageError
 from lakehouse.model import Model, ModelGraph
 from lakehouse.names import TableName, literal, quote
-from lakehouse.project import Project, local_service
+from lakehouse.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from duckdb import DuckDBPyConnection
 
 FOLDER = Path("tests") / "models"
@@ -95,8 +93,8 @@ def run_model_tests(
             f"No test of {', '.join(tables)}. Write one: {FOLDER}/<table>.yaml with model, types and cases."
         )
     models = {str(n): m for n, m in graph.models.items()}
-    with duckdb.connect() as con, _asking(project, engine, con) as ask:
-        types = _Types(con, models)
+    with duckdb.connect() as con:
+        ask, types = _asker(project, engine, con), Types(con, models)
         return [_run_case(ask, types, models[t.table], t, case) for t in tests for case in t.cases]
 
 
@@ -164,7 +162,7 @@ def _text_loader() -> Any:
 
 
 @dataclass(frozen=True)
-class _Types:
+class Types:
     """The columns of tables that models read, found by binding the models that make them, in DuckDB, on no rows."""
 
     con: DuckDBPyConnection
@@ -179,7 +177,7 @@ class _Types:
         return {name: athena_type(kind) for name, kind, *_ in self.con.execute(f"describe {sql}").fetchall()}
 
 
-def _run_case(ask: Ask, types: _Types, model: Model, test: ModelTest, case: Case) -> CaseResult:
+def _run_case(ask: Ask, types: Types, model: Model, test: ModelTest, case: Case) -> CaseResult:
     where = f"{test.path}: case {case.name!r}"
     unknown = [t for t in case.given if t not in model.reads]
     if unknown:
@@ -277,28 +275,13 @@ def _told(row: tuple[Any, ...], names: list[str]) -> str:
     return ", ".join(f"{name}: {'null' if value is None else value}" for name, value in zip(names, row, strict=True))
 
 
-@contextmanager
-def _asking(project: Project, engine: str, con: DuckDBPyConnection) -> Iterator[Ask]:
-    """How to ask the engine: SQL in, columns with their types and rows out."""
+def _asker(project: Project, engine: str, con: DuckDBPyConnection) -> Ask:
+    """How to ask: SQL in, columns with their types and rows out. DuckDB needs neither lake nor services."""
     if engine == "duckdb":
         con.execute("set timezone = 'UTC'")
-        yield lambda sql: _ask_duckdb(con, sql)
-        return
-    from trino.dbapi import connect
-    from trino.exceptions import Error
-
-    url = project.engine.trino_url or str(local_service(project, "trino")["url"])
-    with closing(connect(host=url, user="lakehouse", timezone="UTC")) as connection:  # type: ignore[no-untyped-call]
-
-        def ask(sql: str) -> Answer:
-            try:
-                with closing(connection.cursor()) as cursor:
-                    rows = [tuple(r) for r in cursor.execute(sql).fetchall()]
-                    return [(str(d[0]), str(d[1])) for d in cursor.description or ()], rows
-            except Error as e:
-                raise EngineError(f"Trino could not run a test: {' '.join(str(e).split())[:500]}.") from e
-
-        yield ask
+        return lambda sql: _ask_duckdb(con, sql)
+    cluster = open_cluster(project, engine)
+    return lambda sql: _ask_cluster(cluster, sql)
 
 
 def _ask_duckdb(con: DuckDBPyConnection, sql: str) -> Answer:
@@ -309,3 +292,9 @@ def _ask_duckdb(con: DuckDBPyConnection, sql: str) -> Answer:
         return columns, con.execute(sql).fetchall()
     except Error as e:
         raise EngineError(f"DuckDB could not run a test: {' '.join(str(e).split())[:500]}.") from e
+
+
+def _ask_cluster(cluster: Engine, sql: str) -> Answer:
+    with cluster.query(sql) as result:
+        rows = [tuple(row.values()) for batch in result.batches for row in batch.to_pylist()]
+        return list(zip(result.schema.names, result.types, strict=True)), rows

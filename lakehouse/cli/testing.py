@@ -11,7 +11,9 @@ from lakehouse.cli.base import Options, cli, command, print_json
 
 @cli.command()
 @click.argument("tables", nargs=-1)
-@click.option("--engine", type=click.Choice(["duckdb", "trino"]), default="duckdb", show_default=True, help="Where.")
+@click.option(
+    "--engine", type=click.Choice(["duckdb", "trino", "athena"]), default="duckdb", show_default=True, help="Where."
+)
 @command
 def test(options: Options, tables: tuple[str, ...], engine: str) -> None:
     """Unit tests of models, or of TABLES: tests/models/<table>.yaml, given rows and expected rows.

@@ -30,7 +30,7 @@ class Forecast:
     is_nothing: bool
     upserts: int
     deletes: int
-    source_rows: int
+    source_rows: int | None  # by a cursor they are not counted
     drift: str
     manifest: Manifest
     lines: str
@@ -48,14 +48,15 @@ def forecast_table(job: Extraction, model: Model, previous: Manifest | None, *, 
     key = bronze_key(table, columns)
     types = job.snapshot.types_of(columns)
     change = decide_change(model, table, columns, types, job.snapshot.id, previous, full=full)
-    source_rows = job.snapshot.count_rows(whole)
-    upserts = source_rows if change.kind == "full" else job.snapshot.count_rows(change.query)
+    upserts = job.snapshot.count_rows(change.query)
+    by_cursor = model.changes is not None and change.kind == "increment" and bool(key)
+    source_rows = None if by_cursor else upserts if change.kind == "full" else job.snapshot.count_rows(whole)
     if change.kind == "increment" and not key and previous and (upserts or previous.source_rows != source_rows):
         reason = "no key identifies its rows, so what changed cannot be told from what was"
-        change, upserts = Change("full", reason, whole), source_rows
+        change, upserts = Change("full", reason, whole), source_rows or 0
     lines = _lines(change.query, columns)
     deletes = 0
-    if change.kind == "increment" and previous and key:
+    if change.kind == "increment" and previous and key and source_rows is not None:
         lines, deletes = _with_deletes(job, previous, lines, whole, columns, key, source_rows)
     digest = schema_digest(columns)
     is_reshaped = previous is not None and digest != previous.link.schema
