@@ -184,7 +184,7 @@ def _copy_deletes(
     """
     names = ", ".join(quote(k) for k in target.key)
     uploaded = _keys_of(job, upserts, target) if upserts else None
-    _run(job, f"create or replace temp table known_keys as {_known_keys(job.store, previous, target.key, uploaded)}")
+    _run(job, f"create or replace temp table known_keys as {known_keys(job.store, previous, target.key, uploaded)}")
     known = _one(job, "select count(*) from known_keys")
     if known == source_rows:
         return []
@@ -206,7 +206,7 @@ def _copy_deletes(
     return parts
 
 
-def _known_keys(store: Store, previous: Manifest, key: tuple[str, ...], uploaded: str | None) -> str:
+def known_keys(store: Store, previous: Manifest, key: tuple[str, ...], uploaded: str | None) -> str:
     """The keys that the lake holds after the last run, and those of the SELECT `uploaded`, as one SELECT."""
     names = ", ".join(quote(k) for k in key)
     links = [link for link in previous.chain if link.has_keys]

@@ -178,6 +178,14 @@ class SourceSnapshot:
             columns.append(replace(same, name=found.name) if same else computed)
         return tuple(columns)
 
+    def count_rows(self, query: str) -> int:
+        """How many rows `query` returns in this snapshot."""
+        with self._guarded() as cursor:
+            cursor.execute(f"select count(*) from ({query}) q")
+            found = cursor.fetchone()
+            assert found is not None
+            return int(found[0])
+
     @contextmanager
     def _guarded(self) -> Iterator[cursor]:
         """A cursor whose failure leaves the snapshot as it is for the other tables."""

@@ -90,10 +90,9 @@ def replace_partitions(
     input, over its files that came or went, beside the old and new files of the other changed inputs together: every
     old or new combination of rows is among those.
     """
-    if len(model.partition_by) > 1:
-        return "it has several partition fields"
-    if not _is_row_joined(model):
-        return "it compares rows with each other or joins them outer, so changed rows can reach any partition"
+    why = why_not_by_partition(model)
+    if why:
+        return why
     # As DuckDB's text: Python prints booleans and fractions of a second in its own way.
     value, lake = f"cast({partition_value(model.partition_by[0])} as varchar)", inputs.catalog.store.lake
     moved: dict[str, tuple[str, str]] = {}
@@ -116,6 +115,15 @@ def replace_partitions(
     portable = f"select {columns} from ({model.sql.strip()}\n) q where {_in(remote, reached)}" if remote else None
     removed = tuple(str(r[0]) for r in touched)
     return Replacement(f"select {columns} from ({model.sql.strip()}\n) q where {chosen}", removed, portable)
+
+
+def why_not_by_partition(model: Model) -> str | None:
+    """Why the model must be rebuilt in full whatever changed, or None."""
+    if len(model.partition_by) > 1:
+        return "it has several partition fields"
+    if not _is_row_joined(model):
+        return "it compares rows with each other or joins them outer, so changed rows can reach any partition"
+    return None
 
 
 def _check_key(model: Model, manifest: Manifest, reference: str) -> None:

@@ -35,6 +35,8 @@ RANKS = {
     "history": 8,
     "lint": 8,
     "doctor": 8,
+    "model_tests": 8,
+    "plan": 8,
     "scaffold": 8,
     "terminal": 8,
     "orchestration": 8,
