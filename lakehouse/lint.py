@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lakehouse.errors import LakehouseError
-from lakehouse.model import ModelGraph, load_graph, load_questions
+from lakehouse.errors import LakehouseError, PortabilityError
+from lakehouse.model import Model, ModelGraph, Question, load_graph, load_questions
+from lakehouse.portable import translate
+from lakehouse.portable.types import duckdb_name
+from lakehouse.portable.typing import OPEN
 from lakehouse.project import Project
 from lakehouse.promote.suites import load_suite
 from lakehouse.run import expectations_of
@@ -36,6 +39,7 @@ def lint_project(project: Project) -> list[LintFinding]:
         ]
         if not question.description:
             findings.append(LintFinding(str(question.path), "has no description: say in a comment what it answers"))
+    findings += _unportable(graph, questions)
     findings += _orphans(project, graph)
     return findings
 
@@ -50,6 +54,23 @@ def _model_findings(project: Project, graph: ModelGraph) -> Iterator[LintFinding
             load_suite(expectations_of(project.root, model.name), model.name)
         except LakehouseError as e:
             yield LintFinding(str(expectations_of(project.root, model.name)), str(e))
+
+
+def _unportable(graph: ModelGraph, questions: Sequence[Question]) -> Iterator[LintFinding]:
+    """What would mean something else in Athena, found from the models' own column types: no lake is needed."""
+    bronze = {str(m.name): {OPEN: "VARCHAR"} for m in graph.layer("bronze")}
+    schemas: dict[str, dict[str, str]] = dict(bronze)
+    queries: list[Model | Question] = [m for m in graph.models.values() if str(m.name) not in bronze]
+    for query in [*queries, *questions]:
+        if not all(r in schemas for r in query.reads):
+            continue
+        try:
+            columns = translate(query.sql, schemas, str(query.path)).columns
+        except PortabilityError as e:
+            place, _, message = str(e).partition(": ")
+            yield LintFinding(place, message)
+        else:
+            schemas[str(query.name)] = {n: duckdb_name(t) for n, t in columns}
 
 
 def _orphans(project: Project, graph: ModelGraph) -> list[LintFinding]:

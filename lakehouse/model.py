@@ -45,7 +45,8 @@ class PartitionField:
 class Model:
     """One SELECT and what its header says of the table it makes.
 
-    `reads` are the tables of the SELECT, `compares` the other ones that its suite looks at.
+    `reads` are the tables of the SELECT, `compares` the other ones that its suite looks at; `duckdb_sql` says in
+    DuckDB's words what `sql` says in Athena's, once the columns of those tables are known.
     """
 
     name: TableName
@@ -60,7 +61,13 @@ class Model:
     owner: str | None = None
     engine: str | None = None
     changes: str | None = None
+    duckdb_sql: str | None = field(default=None, compare=False)
     fingerprint: str = field(default="", compare=False)
+
+    @property
+    def select(self) -> str:
+        """What DuckDB runs."""
+        return (self.duckdb_sql or self.sql).strip()
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from lakehouse.cli.base import Options, cli, command, print_json, print_table
+
+if TYPE_CHECKING:
+    from lakehouse.ask import Dialect
 
 
 @cli.command()
@@ -16,8 +20,15 @@ from lakehouse.cli.base import Options, cli, command, print_json, print_table
     "--format", "shape", type=click.Choice(["table", "json", "csv"]), default="table", help="How to print rows."
 )
 @click.option("--as-of", help="Tables as they were at the end of a run, or at a time (UTC).")
+@click.option(
+    "--dialect",
+    type=click.Choice(["portable", "duckdb"]),
+    default="portable",
+    show_default=True,
+    help="Athena's SQL, or DuckDB's own.",
+)
 @command
-def query(options: Options, sql: str, shape: str, as_of: str | None) -> None:
+def query(options: Options, sql: str, shape: str, as_of: str | None, dialect: Dialect) -> None:
     """Ask the lake: SQL, a file, or - for stdin.
 
     \b
@@ -30,7 +41,10 @@ def query(options: Options, sql: str, shape: str, as_of: str | None) -> None:
     from lakehouse.terminal import print_batches
 
     text = sys.stdin.read() if sql == "-" else read_query(sql)
-    with open_session(options.project) as session, answer(session, text, as_of) as found:
+    if dialect == "duckdb":
+        options.report("DuckDB's own SQL: not portable, Athena may refuse this text or answer it otherwise")
+    place = sql if sql.endswith(".sql") else "the query"
+    with open_session(options.project) as session, answer(session, text, as_of, dialect, place) as found:
         print_batches(found.columns, found.batches(), "json" if options.as_json else shape)
 
 
@@ -50,7 +64,9 @@ def lint(options: Options) -> None:
     else:
         for found in findings:
             click.echo(f"{found.path}: {found.message}")
-        click.echo(f"{len(findings)} findings" if findings else "models, headers and suites are in order", err=True)
+        click.echo(
+            f"{len(findings)} findings" if findings else "models, headers, suites and SQL are in order", err=True
+        )
     if findings:
         sys.exit(1)
 

@@ -63,7 +63,7 @@ def replace_keys(
     touched = run_sql(con, f"select distinct filename from ({with_names}) semi join {KEYS} using ({keys})", model, lake)
     removed = tuple(str(row[0]) for row in touched)
     columns = ", ".join(quote(f.name) for f in schema.fields)
-    fresh = f"select {columns} from ({model.sql.strip()}) q"
+    fresh = f"select {columns} from ({model.select}) q"
     if not removed:
         return Replacement(fresh, ())
     kept = f"select {columns} from ({files_select(schema, removed)}) anti join {KEYS} using ({keys})"
@@ -100,16 +100,14 @@ def replace_partitions(
     reached: set[str | None] = {None}
     for reference, (only_moved, _) in moved.items():
         expose(con, {r: both for r, (_, both) in moved.items()} | {reference: only_moved})
-        found = run_sql(con, f"select distinct {value} from ({model.sql.strip()}) q", model, lake)
+        found = run_sql(con, f"select distinct {value} from ({model.select}) q", model, lake)
         reached |= {row[0] for row in found}
     expose(con, {r: select for r in work.changed if (select := inputs.select(r))})
     columns = ", ".join(quote(f.name) for f in schema.fields)
     chosen = _in(value, reached)
     with_names = files_select(schema, files, filename=True)
     touched = run_sql(con, f"select distinct filename from ({with_names}) q where {chosen}", model, lake)
-    return Replacement(
-        f"select {columns} from ({model.sql.strip()}) q where {chosen}", tuple(str(r[0]) for r in touched)
-    )
+    return Replacement(f"select {columns} from ({model.select}) q where {chosen}", tuple(str(r[0]) for r in touched))
 
 
 def _check_key(model: Model, manifest: Manifest, reference: str) -> None:

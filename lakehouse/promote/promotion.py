@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from lakehouse.catalog.iceberg import Catalog, TableVersion, current_version, fi
 from lakehouse.errors import CommitConflict
 from lakehouse.model import Model
 from lakehouse.names import TableName, quote
+from lakehouse.portable import install, table_schemas, to_duckdb
 from lakehouse.promote.changed import KEYS, Replacement, replace_keys, replace_partitions
 from lakehouse.promote.commit import Provenance, Target, commit_files, is_shaped, open_target
 from lakehouse.promote.gate import run_gate
@@ -80,6 +81,7 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
         elapsed = time.monotonic() - began
         return Promotion(model.name, work, None, None, 0, version.rows, version.quarantined_rows, 0, 0, 0, (), elapsed)
     _expose_inputs(job, model)
+    model = _translated(job, model)
     job.report("stage")
     wanted = output_schema(job.con, model, job.catalog.store.lake)
     if work.scope != "full" and (table is None or not is_shaped(table, wanted, model.partition_by)):
@@ -146,6 +148,14 @@ def _expose_inputs(job: Promoter, model: Model) -> None:
     expose(job.con, {reference: select for reference, select in selects.items() if select})
 
 
+def _translated(job: Promoter, model: Model) -> Model:
+    """The model with what DuckDB must be asked to make the rows that Athena would."""
+    install(job.con)
+    schemas = table_schemas(job.con, model.reads)
+    # Wide: a run must not fail for a product that only DuckDB finds out of range.
+    return replace(model, duckdb_sql=to_duckdb(model.sql, schemas, str(model.path), wide=True))
+
+
 def _replacement(
     job: Promoter, model: Model, work: Work, version: TableVersion | None, target: Target
 ) -> tuple[Work, Replacement]:
@@ -156,7 +166,7 @@ def _replacement(
         if isinstance(found, Replacement):
             return work, found
         work = Work("full", found)
-    return work, Replacement(model.sql.strip(), target.files)
+    return work, Replacement(model.select, target.files)
 
 
 def _stage(job: Promoter, target: Target, select: str) -> StagedFiles:
