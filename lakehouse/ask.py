@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lakehouse.catalog.iceberg import Catalog
 from lakehouse.engines import Receipt, Result, open_cluster
 from lakehouse.engines.duckdb import explain_duckdb_error
 from lakehouse.errors import EngineError, UsageError
 from lakehouse.names import RUN_ID, TABLE_REFERENCE
+from lakehouse.portable import install, out_of_range, table_schemas, to_duckdb
 from lakehouse.project import Project
 from lakehouse.promote.inputs import Inputs, expose
 from lakehouse.run import Session
@@ -24,6 +25,7 @@ from lakehouse.store import Store
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+Dialect = Literal["portable", "duckdb"]
 COMMENT = re.compile(r"--[^\n]*")
 
 
@@ -97,11 +99,16 @@ def answer_on_cluster(project: Project, engine: str, sql: str, max_bytes: int | 
 
 
 @contextmanager
-def answer(session: Session, sql: str, as_of: str | None = None) -> Iterator[Answer]:
+def answer(
+    session: Session, sql: str, as_of: str | None = None, dialect: Dialect = "portable", place: str = "the query"
+) -> Iterator[Answer]:
     """Run `sql` over views of every table it names, live or as they were at the end of a run or at a time.
+
+    Portable SQL is Athena's, and is answered as Athena answers it; DuckDB's own is run as it is.
 
     Raises:
         UsageError: `as_of` is neither.
+        PortabilityError: a part of portable SQL has no meaning that both engines share; `place` is the file it is in.
         EngineError: it does not run; the message is DuckDB's, and lists the lake's tables where one was missing.
     """
     from duckdb import Error
@@ -112,7 +119,10 @@ def answer(session: Session, sql: str, as_of: str | None = None) -> Iterator[Ans
     selects = {r: s for r in sorted(named & known) if (s := session.inputs.select(r))}
     expose(session.con, selects)
     try:
-        cursor = session.con.execute(sql)
+        if dialect == "portable" and named <= set(selects):
+            cursor = _run_portable(session.con, sql, selects, place)
+        else:
+            cursor = session.con.execute(sql)
     except Error as e:
         missing = sorted(named - set(selects))
         then = " then" if as_of else ""
@@ -121,3 +131,18 @@ def answer(session: Session, sql: str, as_of: str | None = None) -> Iterator[Ans
         raise explain_duckdb_error(e, session.store.lake) or EngineError(f"{text}.{hint}") from e
     described = cursor.description or []
     yield Answer(tuple(d[0] for d in described), tuple(str(d[1]) for d in described), cursor)
+
+
+def _run_portable(con: DuckDBPyConnection, sql: str, tables: Iterable[str], place: str) -> DuckDBPyConnection:
+    """Translated for speed; once more, wide, where a decimal did not fit DuckDB's 64 bits."""
+    from duckdb import Error
+
+    install(con)
+    sql = sql.strip().rstrip(";")
+    schemas = table_schemas(con, tables)
+    try:
+        return con.execute(to_duckdb(sql, schemas, place))
+    except Error as e:
+        if not out_of_range(e):
+            raise
+    return con.execute(to_duckdb(sql, schemas, place, wide=True))

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lakehouse.errors import LakehouseError
-from lakehouse.model import ModelGraph, Question, load_graph, load_questions
+from lakehouse.errors import LakehouseError, PortabilityError
+from lakehouse.model import Model, ModelGraph, Question, load_graph, load_questions
+from lakehouse.portable import translate
+from lakehouse.portable.types import duckdb_name
+from lakehouse.portable.typing import OPEN
 from lakehouse.project import Project
 from lakehouse.promote.suites import load_suite
 from lakehouse.run import expectations_of
@@ -47,6 +50,7 @@ def lint_project(project: Project) -> list[LintFinding]:
         ]
         if not question.description:
             findings.append(LintFinding(str(question.path), "has no description: say in a comment what it answers"))
+    findings += _unportable(graph, questions)
     findings += _orphans(project, graph)
     findings += _whole_reads(graph, questions)
     return findings
@@ -76,6 +80,23 @@ def _whole_reads(graph: ModelGraph, questions: Sequence[Question]) -> Iterator[L
                 f"reads all of {table}, which is partitioned by {by}: on Athena that is paid; filter by {by} if you can"
             )
             yield LintFinding(str(question.path), message, "warning")
+
+
+def _unportable(graph: ModelGraph, questions: Sequence[Question]) -> Iterator[LintFinding]:
+    """What would mean something else in Athena, found from the models' own column types: no lake is needed."""
+    bronze = {str(m.name): {OPEN: "VARCHAR"} for m in graph.layer("bronze")}
+    schemas: dict[str, dict[str, str]] = dict(bronze)
+    queries: list[Model | Question] = [m for m in graph.models.values() if str(m.name) not in bronze]
+    for query in [*queries, *questions]:
+        if not all(r in schemas for r in query.reads):
+            continue
+        try:
+            columns = translate(query.sql, schemas, str(query.path)).columns
+        except PortabilityError as e:
+            place, _, message = str(e).partition(": ")
+            yield LintFinding(place, message)
+        else:
+            schemas[str(query.name)] = {n: duckdb_name(t) for n, t in columns}
 
 
 def _orphans(project: Project, graph: ModelGraph) -> list[LintFinding]:

@@ -62,7 +62,8 @@ class Cursor:
 class Model:
     """One SELECT and what its header says of the table it makes.
 
-    `reads` are the tables of the SELECT, `compares` the other ones that its suite looks at. Without `on_drift`, columns
+    `reads` are the tables of the SELECT, `compares` the other ones that its suite looks at; `duckdb_sql` says in
+    DuckDB's words what `sql` says in Athena's, once the columns of those tables are known. Without `on_drift`, columns
     added at the source are told and left, and what could lose or reinterpret values stops.
     """
 
@@ -80,7 +81,13 @@ class Model:
     changes: Cursor | None = None
     on_drift: OnDrift | None = None
     is_keyless: bool = False  # said by "key: none": nothing identifies a row, not even at the source
+    duckdb_sql: str | None = field(default=None, compare=False)
     fingerprint: str = field(default="", compare=False)
+
+    @property
+    def select(self) -> str:
+        """What DuckDB runs."""
+        return (self.duckdb_sql or self.sql).strip()
 
 
 @dataclass(frozen=True)

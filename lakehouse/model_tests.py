@@ -19,6 +19,7 @@ from lakehouse.engines import Engine, open_cluster
 from lakehouse.errors import EngineError, ModelError, UsageError
 from lakehouse.model import Model, ModelGraph
 from lakehouse.names import TableName, literal, quote
+from lakehouse.portable import install, to_duckdb
 from lakehouse.project import Project
 
 if TYPE_CHECKING:
@@ -174,7 +175,8 @@ class Types:
             return dict.fromkeys([*_read_columns(reader, reference), *LINE_DEFAULTS], "varchar")
         model = self.models[reference]
         sql = replace_tables(model, {r: select_of((), self.of(r, model)) for r in model.reads})
-        return {name: athena_type(kind) for name, kind, *_ in self.con.execute(f"describe {sql}").fetchall()}
+        found = self.con.execute(f"describe {to_duckdb(sql, {}, str(model.path), wide=True)}").fetchall()
+        return {name: athena_type(kind) for name, kind, *_ in found}
 
 
 def _run_case(ask: Ask, types: Types, model: Model, test: ModelTest, case: Case) -> CaseResult:
@@ -279,6 +281,7 @@ def _asker(project: Project, engine: str, con: DuckDBPyConnection) -> Ask:
     """How to ask: SQL in, columns with their types and rows out. DuckDB needs neither lake nor services."""
     if engine == "duckdb":
         con.execute("set timezone = 'UTC'")
+        install(con)
         return lambda sql: _ask_duckdb(con, sql)
     cluster = open_cluster(project, engine)
     return lambda sql: _ask_cluster(cluster, sql)
@@ -288,6 +291,7 @@ def _ask_duckdb(con: DuckDBPyConnection, sql: str) -> Answer:
     from duckdb import Error
 
     try:
+        sql = to_duckdb(sql, {}, "the model under test", wide=True)
         columns = [(name, athena_type(kind)) for name, kind, *_ in con.execute(f"describe {sql}").fetchall()]
         return columns, con.execute(sql).fetchall()
     except Error as e:

@@ -20,6 +20,7 @@ from lakehouse.promote.changed import why_not_by_partition
 from lakehouse.promote.drift import find_differences, judge_differences
 from lakehouse.promote.inputs import expose, parse_table
 from lakehouse.promote.plan import Work, plan_model
+from lakehouse.promote.promotion import translated
 from lakehouse.promote.stage import partition_value, run_sql
 from lakehouse.promote.suites import load_suite
 from lakehouse.run import Session, expectations_of, open_session
@@ -168,6 +169,6 @@ def _partitions(planning: _Planning, model: Model, work: Work) -> tuple[str, ...
     cast = ", ".join(f"cast({quote(k)} as {types[k]}) as {quote(k)}" for k in model.key)
     now = files_select(table.schema(), [f.file_path for f in live_files(table)])
     left = f"select {value} as part from ({now}) semi join (select {cast} from ({lines})) using ({keys})"
-    reached = f"select {value} as part from ({model.sql.strip()}) q"
+    reached = f"select {value} as part from ({translated(session.con, model).select}\n) q"
     found = run_sql(session.con, f"select part from ({left} union {reached}) order by part", model, lake)
     return tuple(str(row[0]) for row in found)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from lakehouse.cli.base import Options, cli, command, print_json, print_table
 from lakehouse.errors import UsageError
 from lakehouse.project import ENGINES, parse_size
+
+if TYPE_CHECKING:
+    from lakehouse.ask import Dialect
 
 
 @cli.command()
@@ -20,8 +24,23 @@ from lakehouse.project import ENGINES, parse_size
 @click.option("--as-of", help="Tables as they were at the end of a run, or at a time (UTC).")
 @click.option("--engine", type=click.Choice(ENGINES), help="Who answers; the project's engine unless you say.")
 @click.option("--max-bytes", help="What Athena may scan for it at most, whatever the project says: 500MB, 10GB.")
+@click.option(
+    "--dialect",
+    type=click.Choice(["portable", "duckdb"]),
+    default="portable",
+    show_default=True,
+    help="Athena's SQL, or DuckDB's own.",
+)
 @command
-def query(options: Options, sql: str, shape: str, as_of: str | None, engine: str | None, max_bytes: str | None) -> None:
+def query(
+    options: Options,
+    sql: str,
+    shape: str,
+    as_of: str | None,
+    engine: str | None,
+    max_bytes: str | None,
+    dialect: Dialect,
+) -> None:
     """Ask the lake: SQL, a file, or - for stdin.
 
     \b
@@ -37,8 +56,13 @@ def query(options: Options, sql: str, shape: str, as_of: str | None, engine: str
     text = sys.stdin.read() if sql == "-" else read_query(sql)
     project, shape = options.project, "json" if options.as_json else shape
     chosen = engine or project.engine.default
+    if dialect == "duckdb":
+        if chosen != "duckdb":
+            raise UsageError(f"--dialect duckdb is DuckDB's own SQL; {chosen} does not speak it. Add --engine duckdb.")
+        options.report("DuckDB's own SQL: not portable, Athena may refuse this text or answer it otherwise")
     if chosen == "duckdb":
-        with open_session(project) as session, answer(session, text, as_of) as found:
+        place = sql if sql.endswith(".sql") else "the query"
+        with open_session(project) as session, answer(session, text, as_of, dialect, place) as found:
             print_batches(found.columns, found.batches(), shape)
         return
     if as_of:
@@ -69,7 +93,7 @@ def lint(options: Options) -> None:
     else:
         for found in findings:
             click.echo(f"{found.path}: {found.message}", err=found.severity == "warning")
-        click.echo(f"{len(wrong)} findings" if wrong else "models, headers and suites are in order", err=True)
+        click.echo(f"{len(wrong)} findings" if wrong else "models, headers, suites and SQL are in order", err=True)
     if wrong:
         sys.exit(1)
 

@@ -68,7 +68,7 @@ def replace_keys(
     touched = run_sql(con, f"select distinct filename from ({with_names}) semi join {KEYS} using ({keys})", model, lake)
     removed = tuple(str(row[0]) for row in touched)
     columns = ", ".join(quote(f.name) for f in schema.fields)
-    fresh = f"select {columns} from ({model.sql.strip()}\n) q"
+    fresh = f"select {columns} from ({model.select}\n) q"
     if not removed:
         return Replacement(fresh, ())
     kept = f"select {columns} from ({files_select(schema, removed)}) anti join {KEYS} using ({keys})"
@@ -104,7 +104,7 @@ def replace_partitions(
     reached: set[str | None] = {None}
     for reference, (only_moved, _) in moved.items():
         expose(con, {r: both for r, (_, both) in moved.items()} | {reference: only_moved})
-        found = run_sql(con, f"select distinct {value} from ({model.sql.strip()}\n) q", model, lake)
+        found = run_sql(con, f"select distinct {value} from ({model.select}\n) q", model, lake)
         reached |= {row[0] for row in found}
     expose(con, {r: select for r in work.changed if (select := inputs.select(r))})
     columns = ", ".join(quote(f.name) for f in schema.fields)
@@ -114,7 +114,7 @@ def replace_partitions(
     remote = cluster_partition_value(model.partition_by[0], schema)
     portable = f"select {columns} from ({model.sql.strip()}\n) q where {_in(remote, reached)}" if remote else None
     removed = tuple(str(r[0]) for r in touched)
-    return Replacement(f"select {columns} from ({model.sql.strip()}\n) q where {chosen}", removed, portable)
+    return Replacement(f"select {columns} from ({model.select}\n) q where {chosen}", removed, portable)
 
 
 def why_not_by_partition(model: Model) -> str | None:

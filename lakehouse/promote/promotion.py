@@ -14,6 +14,7 @@ from lakehouse.catalog.iceberg import Catalog, TableVersion, current_version, fi
 from lakehouse.errors import CommitConflict
 from lakehouse.model import Model
 from lakehouse.names import TableName, quote
+from lakehouse.portable import install, table_schemas, to_duckdb
 from lakehouse.promote.changed import KEYS, Replacement, replace_keys, replace_partitions
 from lakehouse.promote.clone import stage_on_cluster
 from lakehouse.promote.commit import Provenance, Target, commit_files, is_shaped, open_target
@@ -89,6 +90,7 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
         elapsed = time.monotonic() - began
         return Promotion(model.name, work, None, None, 0, version.rows, version.quarantined_rows, 0, 0, 0, (), elapsed)
     _expose_inputs(job, model)
+    model = translated(job.con, model)
     job.report("stage")
     wanted = output_schema(job.con, model, job.catalog.store.lake)
     if work.scope != "full" and (table is None or not is_shaped(table, wanted, model.partition_by, work.added)):
@@ -164,7 +166,7 @@ def _follow_drift(
     taken: list[str] = []
     if model.on_drift == "add" and table is not None:
         _expose_inputs(job, model)
-        own = {f.name for f in output_schema(job.con, model, job.catalog.store.lake).fields}
+        own = {f.name for f in output_schema(job.con, translated(job.con, model), job.catalog.store.lake).fields}
         taken = [f.name for f in table.schema().fields if f.name not in own]
     said = "" if is_accepted else judge_differences(model, differences, taken)
     added = added_columns(differences, manifests, taken) if model.on_drift == "add" else []
@@ -179,6 +181,18 @@ def _expose_inputs(job: Promoter, model: Model) -> None:
     expose(job.con, {reference: select for reference, select in selects.items() if select})
 
 
+def translated(con: DuckDBPyConnection, model: Model) -> Model:
+    """The model with what DuckDB must be asked to make the rows that Athena would; what it reads must be exposed.
+
+    Raises:
+        PortabilityError: a part of it has no meaning that both engines share.
+    """
+    install(con)
+    schemas = table_schemas(con, model.reads)
+    # Wide: a run must not fail for a product that only DuckDB finds out of range.
+    return replace(model, duckdb_sql=to_duckdb(model.sql, schemas, str(model.path), wide=True))
+
+
 def _replacement(
     job: Promoter, model: Model, work: Work, version: TableVersion | None, target: Target
 ) -> tuple[Work, Replacement]:
@@ -189,7 +203,7 @@ def _replacement(
         if isinstance(found, Replacement):
             return work, found
         work = Work("full", found)
-    return work, Replacement(model.sql.strip(), target.files, model.sql.strip())
+    return work, Replacement(model.select, target.files, model.sql.strip())
 
 
 def _stage_replacement(job: Promoter, target: Target, work: Work, replacement: Replacement) -> tuple[Work, StagedFiles]:

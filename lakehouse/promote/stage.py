@@ -41,7 +41,7 @@ def output_schema(con: DuckDBPyConnection, model: Model, lake: Lake) -> Schema:
     from pyiceberg.schema import Schema
     from pyiceberg.types import NestedField
 
-    described = run_sql(con, f"describe {model.sql}", model, lake)
+    described = run_sql(con, f"describe {model.select}", model, lake)
     ids = count(len(described) + 1)
     fields = [
         NestedField(i, name, iceberg_type(kind, f"{model.path}: column {name}", lambda: next(ids)), required=False)
@@ -100,7 +100,8 @@ def run_sql(con: DuckDBPyConnection, sql: str, model: Model, lake: Lake) -> list
 def _explain(error: Exception, model: Model) -> LakehouseError:
     what, _, where = str(error).partition("\nLINE ")
     # `describe` is given the file's text with its leading lines, so there DuckDB counts lines as an editor does.
-    line = f":{where.split(':')[0]}" if where and "copy (" not in where else ""
+    plain = where and model.duckdb_sql is None and "copy (" not in where
+    line = f":{where.split(':')[0]}" if plain else ""
     return ModelError(
         f"{model.path}{line}: {model.name} could not be made: {' '.join(what.split())[:500]}. Nothing was committed; "
         "readers still see the version before. If a value does not fit its type, clean it in the SELECT or refuse it "

@@ -25,6 +25,7 @@ RANKS = {
     "stack": 4,
     "engines": 5,
     "lease": 5,
+    "portable": 5,
     "catalog": 5,
     "extract": 6,
     "promote": 6,
