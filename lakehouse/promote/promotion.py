@@ -83,8 +83,7 @@ def promote_table(job: Promoter, model: Model, *, full: bool = False) -> Promoti
     table = job.inputs.table(model.name)
     version = current_version(table) if table else None
     work, versions = plan_promotion(job, model, suite, version, is_new=table is None, full=full)
-    if version is not None and work.scope != "nothing" and version.model == model.fingerprint:
-        model, work = _follow_drift(job, model, work, table, version, is_accepted=full)
+    model, work = _follow_drift(job, model, work, table, version, is_accepted=full)
     if work.scope == "nothing":
         assert version is not None
         elapsed = time.monotonic() - began
@@ -152,7 +151,7 @@ def plan_promotion(
 
 
 def _follow_drift(
-    job: Promoter, model: Model, work: Work, table: Table | None, version: TableVersion, *, is_accepted: bool
+    job: Promoter, model: Model, work: Work, table: Table | None, version: TableVersion | None, *, is_accepted: bool
 ) -> tuple[Model, Work]:
     """The model as it must run over the source's columns as they are now, and what to say of them.
 
@@ -161,6 +160,8 @@ def _follow_drift(
     Raises:
         ModelError: it must not run over them; the message shows the difference and the line.
     """
+    if version is None or work.scope == "nothing" or version.model != model.fingerprint:
+        return model, work
     manifests = {r: m for r in model.reads if r.startswith("bronze.") and (m := job.inputs.manifest(r[7:]))}
     differences = find_differences(job.catalog.store, version, manifests)
     taken: list[str] = []
