@@ -23,7 +23,7 @@ PARTS = (
     f"io.trino:trino-hive:{VERSION}:zip",
     f"io.trino:trino-iceberg:{VERSION}:zip",
 )
-HEAP = "1G"
+HEAP = "1536M"
 START_TIMEOUT_S = 180.0
 ANSWER_TIMEOUT_S = 20
 
@@ -32,6 +32,8 @@ node-scheduler.include-coordinator=true
 http-server.http.port={port}
 discovery.uri=http://127.0.0.1:{port}
 catalog.management=static
+query.max-memory-per-node=1000MB
+memory.heap-headroom-per-node=300MB
 """
 NODE = "node.environment=local\nnode.bind-ip=127.0.0.1\nnode.internal-address=127.0.0.1\nnode.data-dir={data}\n"
 JVM = """-server
