@@ -42,7 +42,7 @@ def begin(place: Place, schema: Path, *schemas: str, tables: tuple[str, ...] = (
 
 def run_clean(new: Place) -> RunResult:
     """Lint and run it as it is; then again, when there is nothing to do."""
-    assert lint_project(new.project) == []
+    assert [f for f in lint_project(new.project) if f.severity != "warning"] == []
     result = run_lake(new.project)
     assert [(str(s.table), s.message) for s in result.steps if s.outcome != "done"] == []
     again = run_lake(new.project)
