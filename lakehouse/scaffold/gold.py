@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lakehouse.scaffold.columns import SilverColumn
-from lakehouse.scaffold.draft import Draft, Reference
+from lakehouse.scaffold.draft import ROWS_TO_PARTITION, Draft, Reference
 from lakehouse.scaffold.naming import written
 
 # More would be read by nobody; the largest tables come first.
@@ -108,7 +108,8 @@ def _daily(fact: _Fact) -> GoldModel:
         )
     without = " Rows without a date are not in it." if filled else ""
     said = f"-- One row per day with {draft.name.replace('_', ' ')}, by {fact.when.name} (UTC).{without}\n"
-    header = f"{said}-- key: {day}\n-- partition_by: month({day})\n-- update: by_partition\n"
+    large = f"-- partition_by: month({day})\n-- update: by_partition\n" if draft.rows >= ROWS_TO_PARTITION else ""
+    header = f"{said}-- key: {day}\n{large}"
     sql = f"{header}select\n{body}\nfrom {source}\ngroup by {when}\n"
     name = f"daily_{draft.name}"
     added = tuple(m.name for m in measures)

@@ -13,6 +13,13 @@ from lakehouse.scaffold.found import FoundTable
 
 WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+# Words that DuckDB and Presto let be and PostgreSQL does not (a bare "user" is who is logged in, silently), and those
+# of times, which some engine reads as a function or a literal.
+MORE_WORDS = (
+    "authorization binary concurrently grant current_catalog current_date current_role current_schema "
+    "current_time current_timestamp current_user freeze isnull localtime localtimestamp notnull overlaps session_user "
+    "system_user user date day hour minute month second time timestamp year"
+)
 
 
 def lake_name(name: str, otherwise: str) -> str:
@@ -68,9 +75,9 @@ def _reserved() -> frozenset[str]:
 
     with duckdb.connect() as con:
         rows = con.execute("select keyword_name from duckdb_keywords() where keyword_category <> 'unreserved'")
-        # Words that only some of the engines keep, and dates and times, which some read as functions or literals.
-        more = {"current_user", "date", "day", "hour", "minute", "month", "second", "time", "timestamp", "year"}
-        return frozenset({str(r[0]) for r in rows.fetchall()} | set(PrestoGenerator.RESERVED_KEYWORDS) | more)
+        return frozenset(
+            {str(r[0]) for r in rows.fetchall()} | set(PrestoGenerator.RESERVED_KEYWORDS) | set(MORE_WORDS.split())
+        )
 
 
 def _is_fine(name: str) -> bool:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import time
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import nbformat
 import pytest
+from click.testing import CliRunner
 
+from lakehouse.cli import cli
 from lakehouse.demo.pack import pack_sales_dump
 from lakehouse.errors import ProjectError, SourceError
 from lakehouse.extract.restore import restore_dump
 from lakehouse.lint import lint_project
+from lakehouse.names import quote
 from lakehouse.programs import postgres_program
 from lakehouse.run import RunResult, open_session, run_lake
+from lakehouse.scaffold.naming import is_reserved
 from lakehouse.scaffold.project import NewProject, create_project
 from tests.integration.conftest import Place
 
@@ -35,7 +42,7 @@ def begin(place: Place, schema: Path, *schemas: str, tables: tuple[str, ...] = (
 
 def run_clean(new: Place) -> RunResult:
     """Lint and run it as it is; then again, when there is nothing to do."""
-    assert lint_project(new.project) == []
+    assert [f for f in lint_project(new.project) if f.severity != "warning"] == []
     result = run_lake(new.project)
     assert [(str(s.table), s.message) for s in result.steps if s.outcome != "done"] == []
     again = run_lake(new.project)
@@ -59,6 +66,26 @@ def counts_equal(new: Place, made: NewProject) -> None:
             assert found == new.sql(f"select count(*) from {draft.found.qualified}")[0], draft.name
 
 
+def values_equal(new: Place, made: NewProject) -> None:
+    """Every table's silver rows are the source's rows, as far as Python has the same value for both."""
+    for draft in made.drafts:
+        mine, theirs = [], []
+        for column in draft.columns:
+            name = quote(column.source.name)
+            if column.type == "varchar" and column.note is None:
+                theirs.append(f"case when {name} is not null then concat({name}) end")
+            elif column.source.type.startswith("timestamp") and column.is_temporal:
+                theirs.append(f"{name}{' at time zone $$UTC$$' if 'with time zone' in column.source.type else ''}")
+            elif column.type in ("integer", "bigint", "boolean", "date", "double") or column.type.startswith("decimal"):
+                theirs.append(f"{name}::numeric" if column.type == "decimal(19, 2)" else name)
+            else:
+                continue
+            mine.append(quote(column.name))
+        expected = new.sql(f"select {', '.join(theirs)} from {draft.found.qualified}")
+        found = silver(new, draft.name, ", ".join(mine))
+        assert sorted(map(repr, found)) == sorted(map(repr, expected)), draft.name
+
+
 def sql_of(new: Place, path: str) -> str:
     return (new.root / "queries" / f"{path}.sql").read_text()
 
@@ -68,23 +95,25 @@ def suite_of(new: Place, path: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("schema", ["keys", "keyless", "mixed_case", "partitioned", "circular", "types"])
+@pytest.mark.parametrize("schema", ["keys", "keyless", "partitioned", "circular"])
 def test_a_project_runs_as_it_was_written(place: Place, schema: str) -> None:
     new, made = begin(place, HERE / "schemas" / f"{schema}.sql")
     run_clean(new)
-    counts_equal(new, made)
+    values_equal(new, made)
 
 
 def test_northwind_runs_as_it_was_written(place: Place) -> None:
     new, made = begin(place, SHARED / "northwind.sql")
     run_clean(new)
-    counts_equal(new, made)
+    values_equal(new, made)
 
 
 def test_names_and_keys_survive_what_people_call_things(place: Place) -> None:
-    new, _ = begin(place, HERE / "schemas" / "mixed_case.sql")
-    result = run_lake(new.project)
-    assert result.exit_code == 0
+    new, made = begin(place, HERE / "schemas" / "mixed_case.sql")
+    kept = [word for (word,) in place.sql("select word from pg_get_keywords() where catcode in ('R', 'T')")]
+    assert [word for word in kept if not is_reserved(word)] == []
+    run_clean(new)
+    values_equal(new, made)
     assert silver(new, "order_table", 'order_id, customer_name, grosse, "from"', "where order_id = 1") == [
         (1, "Ann 1", Decimal("0.25"), date(2024, 1, 2))
     ]
@@ -104,7 +133,8 @@ def test_names_and_keys_survive_what_people_call_things(place: Place) -> None:
 
 def test_types_hold_their_values_exactly_and_the_rest_says_why(place: Place) -> None:
     new, made = begin(place, HERE / "schemas" / "types.sql")
-    assert run_lake(new.project).exit_code == 0
+    run_clean(new)
+    values_equal(new, made)
     found = silver(new, "samples", "done, price, raw, yes, moment, matrix, any_number, padded", "where id = 2")
     assert found == [
         (
@@ -171,7 +201,7 @@ def test_personal_columns_each_have_the_line_that_hashes_them(place: Place) -> N
     assert hashed == "encode(sha256(convert_to(email::text, 'UTF8')), 'hex') as email,"
     # The line it offers works as it stands.
     (new.root / "queries/bronze/employees.sql").write_text(bronze.replace(line, f"    {hashed}"))
-    assert run_lake(new.project).exit_code == 0
+    assert run_lake(new.project, ["employees"]).exit_code == 0
     expected = new.sql("select encode(sha256(convert_to(email, 'UTF8')), 'hex') from employees where id = 7")
     assert silver(new, "employees", "email", "where id = 7") == expected
 
@@ -186,7 +216,15 @@ def test_several_schemas_share_one_lake(place: Place) -> None:
     }
     assert 'from source."hr.Sick Days"' in sql_of(new, "bronze/sick_days")
     run_clean(new)
-    counts_equal(new, made)
+    values_equal(new, made)
+
+
+def test_views_come_when_they_are_named(place: Place) -> None:
+    new, made = begin(place, HERE / "schemas" / "partitioned.sql", tables=("sensors", "last_readings"))
+    assert {d.name for d in made.drafts} == {"sensors", "last_readings"}
+    run_lake(new.project)
+    values_equal(new, made)
+    assert "-- key: none" in sql_of(new, "silver/last_readings")
 
 
 def test_what_cannot_be_begun_says_why_and_leaves_nothing(place: Place) -> None:
@@ -234,3 +272,45 @@ def test_the_sample_database_runs_as_it_was_written(place: Place) -> None:
     assert "inner join silver" in sql_of(new, "gold/daily_order_items") or "ordered_at" in sql_of(
         new, "gold/daily_order_items"
     )
+
+
+def test_a_disk_that_fills_up_leaves_nothing(place: Place) -> None:
+    place.sql("create table t (id bigint primary key, note text)")
+    target = place.root.parent / "new"
+    target.mkdir()
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))
+    try:
+        with pytest.raises(ProjectError, match=r"could not be written: File too large\. Nothing of it is there\."):
+            create_project(target, place.source_url, report=lambda _: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert list(target.iterdir()) == []
+    assert sorted(p.name for p in target.parent.iterdir()) == ["new", "project"]
+    create_project(target, place.source_url, report=lambda _: None)
+    assert (target / "queries/silver/t.sql").exists()
+
+
+def test_the_command_shows_what_it_found_and_writes_no_secret(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.sql(*(HERE / "schemas" / "circular.sql").read_text().split(";\n"))
+    target = place.root.parent / "company"
+    monkeypatch.setenv("LAKEHOUSE_SOURCE_URL", place.source_url)
+    done = CliRunner().invoke(cli, ["init", str(target)])
+    assert done.exit_code == 0, done.output
+    assert "4 tables" in done.stdout
+    assert "public.employees" in done.stdout
+    assert "5 columns look personal: queries/bronze has for each the line that drops or hashes it." in done.stdout
+    assert f"Written to {target}. Next: cd {target}" in done.stderr
+    password = urlsplit(place.source_url).password
+    assert password
+    texts = [p.read_text() for p in target.rglob("*") if p.is_file()]
+    assert not any(password in text for text in [*texts, done.output])
+    nbformat.validate(json.loads((target / "notebooks/first_look.ipynb").read_text()))
+    compile((target / "dags/medallion_etl_pipeline.py").read_text(), "dag", "exec")
+    again = CliRunner().invoke(
+        cli, ["--json", "init", str(place.root.parent / "second"), "--tables", "employees,projects"]
+    )
+    told = json.loads(again.stdout)
+    assert [t["table"] for t in told["tables"]] == ["public.employees", "public.projects"]
+    assert told["tables"][0]["personal"]["email"] == "a mail address"
+    assert told["tables"][0]["references"] == ["employees"]
