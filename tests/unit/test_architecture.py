@@ -33,6 +33,7 @@ RANKS = {
     "history": 8,
     "lint": 8,
     "doctor": 8,
+    "site": 8,
     "terminal": 8,
     "demo": 9,
     "cli": 10,
