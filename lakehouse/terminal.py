@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from lakehouse.run import RunResult, StepResult
+    from lakehouse.record import RunResult, StepResult
     from lakehouse.stack import ServiceStatus
 
 MARKS = {
@@ -103,7 +103,7 @@ def run_table(result: RunResult) -> Table:
     """The summary of a run: one line per table that did anything."""
     from rich.table import Table
 
-    from lakehouse.run import summarise
+    from lakehouse.record import summarise
 
     seconds = (result.finished_at - result.started_at).total_seconds()
     counts = ", ".join(f"{n} {OUTCOMES[o]}" for o, n in summarise(result.steps).items() if n)

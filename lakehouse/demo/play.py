@@ -17,7 +17,8 @@ from lakehouse.extract.restore import RestoreResult, restore_dump
 from lakehouse.model import load_questions
 from lakehouse.programs import postgres_program
 from lakehouse.project import Project
-from lakehouse.run import RunResult, open_session, run_lake
+from lakehouse.record import RunResult
+from lakehouse.run import open_session, run_lake
 from lakehouse.terminal import Watch, console, rows_table, run_table
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from lakehouse.project import Project, load_project
 
 if TYPE_CHECKING:
     from lakehouse.orchestration.steps import Job
-    from lakehouse.run import StepResult
+    from lakehouse.record import StepResult
 
 Context = Mapping[str, Any]
 LOG = logging.getLogger("lakehouse.dags")

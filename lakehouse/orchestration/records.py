@@ -13,7 +13,7 @@ from lakehouse.extract.changes import Change
 from lakehouse.model import ModelGraph
 from lakehouse.names import TableName
 from lakehouse.promote.verdict import Verdict
-from lakehouse.run import StepResult
+from lakehouse.record import StepResult
 from lakehouse.store import Store
 
 EXTRACTION = "_extraction.json"

@@ -27,17 +27,8 @@ from lakehouse.orchestration.records import (
     without_values,
 )
 from lakehouse.project import Project
-from lakehouse.run import (
-    Progress,
-    Session,
-    StepResult,
-    accept_copy,
-    check_run_id,
-    copy_tables,
-    open_session,
-    promote_model,
-    publish_views,
-)
+from lakehouse.record import Progress, StepResult
+from lakehouse.run import Session, accept_copy, check_run_id, copy_tables, open_session, promote_model, publish_views
 from lakehouse.store import Store
 
 Report = Callable[[str], None]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from lakehouse.lint import lint_project
-from lakehouse.run import StepResult, run_lake
+from lakehouse.record import StepResult
+from lakehouse.run import run_lake
 from tests.integration.conftest import Place
 from tests.integration.test_drift import rows
 

@@ -9,7 +9,8 @@ import pytest
 
 from lakehouse.catalog.iceberg import Catalog
 from lakehouse.names import TableName
-from lakehouse.run import RunResult, StepResult, open_session, run_lake
+from lakehouse.record import RunResult, StepResult
+from lakehouse.run import open_session, run_lake
 from lakehouse.store import Store
 from tests.integration.conftest import Place
 from tests.integration.small import small_shop

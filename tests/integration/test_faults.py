@@ -16,7 +16,8 @@ import pytest
 from lakehouse import stack
 from lakehouse.errors import LakehouseError
 from lakehouse.project import Project
-from lakehouse.run import RunResult, run_lake
+from lakehouse.record import RunResult
+from lakehouse.run import run_lake
 from lakehouse.stack.services import state_of
 from tests.integration.conftest import Place
 from tests.integration.proxy import CUT, EXPIRED, SLOW_DOWN, Fault, proxied

@@ -16,7 +16,8 @@ from lakehouse.extract.restore import restore_dump
 from lakehouse.history import quarantined_rows
 from lakehouse.programs import postgres_program
 from lakehouse.project import Project
-from lakehouse.run import RunResult, open_session, run_lake
+from lakehouse.record import RunResult
+from lakehouse.run import open_session, run_lake
 from tests.integration.conftest import REPOSITORY, Place, make_place
 
 ORACLES = sorted((REPOSITORY / "tests" / "oracle").glob("*.sql"))

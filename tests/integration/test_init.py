@@ -23,7 +23,8 @@ from lakehouse.extract.restore import restore_dump
 from lakehouse.lint import lint_project
 from lakehouse.names import quote
 from lakehouse.programs import postgres_program
-from lakehouse.run import RunResult, open_session, run_lake
+from lakehouse.record import RunResult
+from lakehouse.run import open_session, run_lake
 from lakehouse.scaffold.naming import is_reserved
 from lakehouse.scaffold.project import NewProject, create_project
 from tests.integration.conftest import Place

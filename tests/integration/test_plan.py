@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lakehouse.plan import PlannedStep, plan_run
-from lakehouse.run import RunResult, open_session, run_lake
+from lakehouse.record import RunResult
+from lakehouse.run import open_session, run_lake
 from tests.integration.conftest import Place
 from tests.integration.small import small_shop
 

@@ -17,7 +17,8 @@ from lakehouse.engines.duckdb import lake_secret_sql, load_extension
 from lakehouse.errors import EngineError, ModelError, UsageError
 from lakehouse.history import list_versions, quarantined_rows
 from lakehouse.names import TableName
-from lakehouse.run import RunResult, Session, open_session, run_lake
+from lakehouse.record import RunResult
+from lakehouse.run import Session, open_session, run_lake
 from tests.integration.conftest import Place
 from tests.integration.small import small_shop, suite
 

@@ -17,7 +17,8 @@ import pytest
 
 from lakehouse.programs import postgres_program
 from lakehouse.project import load_project
-from lakehouse.run import StepResult, run_lake
+from lakehouse.record import StepResult
+from lakehouse.run import run_lake
 from lakehouse.stack import postgres
 from lakehouse.stack.services import State, state_of, stop
 from tests.integration.conftest import Place

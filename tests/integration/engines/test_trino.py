@@ -18,7 +18,8 @@ from lakehouse.engines.duckdb import DuckDBEngine
 from lakehouse.engines.trino import TrinoEngine
 from lakehouse.errors import EngineError, StackError, UsageError
 from lakehouse.project import Project, Secret, load_project
-from lakehouse.run import RunResult, open_session, run_lake
+from lakehouse.record import RunResult
+from lakehouse.run import open_session, run_lake
 from tests.integration.conftest import Place
 from tests.integration.small import small_shop, suite
 
