@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from lakehouse.cli import flow, looking, services
+from lakehouse.cli import flow, looking, portability, services
 from lakehouse.cli.base import cli
 from lakehouse.errors import LakehouseError
 
-__all__ = ["cli", "flow", "looking", "main", "services"]
+__all__ = ["cli", "flow", "looking", "main", "portability", "services"]
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ RANKS = {
     "lint": 8,
     "doctor": 8,
     "terminal": 8,
+    "compare": 9,
     "demo": 9,
     "cli": 10,
 }
