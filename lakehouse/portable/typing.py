@@ -268,7 +268,7 @@ class Typing:
         order = node.args.get("order")
         named = {e.alias_or_name.lower() for e in node.expressions}
         given = {e.alias.lower(): e.this for e in node.expressions if isinstance(e, exp.Alias)}
-        shown = [e.unalias() for e in node.expressions]
+        shown = [e.unalias().unnest() for e in node.expressions]
         for item in order.expressions if order is not None else []:
             key = item.this
             if isinstance(key, exp.Literal):
@@ -301,6 +301,8 @@ def bare(node: exp.Expr) -> exp.Expr:
 
 def output_name(node: exp.Expr) -> str:
     """The name of a result's column; Athena numbers those without one."""
+    while isinstance(node, exp.Paren):
+        node = node.this
     named = isinstance(node, exp.Alias | exp.Column | exp.Dot)
     return node.alias_or_name.lower() if named else ""
 
