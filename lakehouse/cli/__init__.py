@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from lakehouse.cli import flow, looking, making, planning, services, site, testing
+from lakehouse.cli import flow, looking, making, planning, portability, services, site, testing
 from lakehouse.cli.base import cli
 from lakehouse.errors import LakehouseError
 
-__all__ = ["cli", "flow", "looking", "main", "making", "planning", "services", "site", "testing"]
+__all__ = ["cli", "flow", "looking", "main", "making", "planning", "portability", "services", "site", "testing"]
 
 
 def main() -> None:

@@ -55,6 +55,7 @@ KINDS = {
     "TEXT": VARCHAR,
     "BLOB": VARBINARY,
     "NULL": UNKNOWN,
+    "UNKNOWN": UNKNOWN,
     **{t.name.upper(): t for t in (BOOLEAN, VARCHAR, DATE, JSON, TINYINT, SMALLINT, BIGINT, DOUBLE, VARBINARY)},
     "UUID": Type("uuid"),
     "TIME": Type("time"),

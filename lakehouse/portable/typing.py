@@ -188,26 +188,30 @@ class Typing:
 
     def resolve(self, column: exp.Column, scope: Scope) -> Type:
         """The type of a column, from the nearest query around it that has it."""
-        name, table = column.name.lower(), column.table.lower()
         around: Scope | None = scope
         while around is not None:
-            unlisted: Type | None = None
-            for alias in [table] if table else aliases(around.expression):
-                source = source_of(around, alias)
-                if source is None or (isinstance(source, Scope) and self._is_open_relation(source)):
-                    continue
-                found = dict(self.source_columns(around, alias, column))
-                if name in found:
-                    return found[name]
-                unlisted = unlisted or found.get(OPEN)
-            if unlisted is not None:
-                return unlisted
-            around = around.parent
-        if table:
+            found = self._in_scope(column, around)
+            if found is not None:
+                return found
+            # Only a subquery of an expression, or LATERAL, sees the query around it.
+            around = None if around.is_cte or around.is_derived_table else around.parent
+        if column.table:
             kind = self.resolve(exp.column(column.args["table"].copy()), scope)
-            if name in kind.fields:
-                return kind.items[kind.fields.index(name)]
+            if column.name.lower() in kind.fields:
+                return kind.items[kind.fields.index(column.name.lower())]
         raise Refused(f"{column.sql('trino')} · is no column of the tables in FROM", column)
+
+    def _in_scope(self, column: exp.Column, scope: Scope) -> Type | None:
+        name, table, unlisted = column.name.lower(), column.table.lower(), None
+        for alias in [table] if table else aliases(scope.expression):
+            source = source_of(scope, alias)
+            if source is None or (isinstance(source, Scope) and self._is_open_relation(source)):
+                continue
+            found = dict(self.source_columns(scope, alias, column))
+            if name in found:
+                return found[name]
+            unlisted = unlisted or found.get(OPEN)
+        return unlisted
 
     def _is_open_relation(self, scope: Scope) -> bool:
         return id(scope.expression) in self._open and not isinstance(scope.expression, exp.SetOperation)
@@ -264,13 +268,14 @@ class Typing:
         order = node.args.get("order")
         named = {e.alias_or_name.lower() for e in node.expressions}
         given = {e.alias.lower(): e.this for e in node.expressions if isinstance(e, exp.Alias)}
+        shown = [e.unalias().unnest() for e in node.expressions]
         for item in order.expressions if order is not None else []:
             key = item.this
             if isinstance(key, exp.Literal):
                 continue
             if isinstance(key, exp.Column) and not key.table and key.name.lower() in named:
                 continue
-            if node.args.get("distinct") and key not in [e.unalias() for e in node.expressions]:
+            if node.args.get("distinct") and key.name.lower() not in named and key not in shown:
                 raise Refused("SELECT DISTINCT is ordered by what it selects on Athena", key)
             for column in list(key.find_all(exp.Column)):
                 if not column.table and column.name.lower() in given:
@@ -296,6 +301,8 @@ def bare(node: exp.Expr) -> exp.Expr:
 
 def output_name(node: exp.Expr) -> str:
     """The name of a result's column; Athena numbers those without one."""
+    while isinstance(node, exp.Paren):
+        node = node.this
     named = isinstance(node, exp.Alias | exp.Column | exp.Dot)
     return node.alias_or_name.lower() if named else ""
 

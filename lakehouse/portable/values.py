@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from lakehouse.portable.types import FLOATS, REAL, Type, type_of_node
+from lakehouse.portable.types import DOUBLE, FLOATS, REAL, Type, type_of_node
 
 CLOCK = re.compile(r"(.*\d\d:\d\d:\d\d)(?:\.(\d+))?(.*)")
 RELATIVE = 1e-12
@@ -65,7 +65,7 @@ def _moment_text(value: datetime | str) -> str:
 
 def equal(left: Any, right: Any, kind: Type) -> bool:
     """Exactly; doubles to a part in 10¹², since the order of a sum is the engine's choice."""
-    if kind in FLOATS and left is not None and right is not None:
+    if kind == DOUBLE and left is not None and right is not None:
         a, b = float(left), float(right)
         return (math.isnan(a) and math.isnan(b)) or a == b or math.isclose(a, b, rel_tol=RELATIVE)
     if kind.name == "array" and left is not None and right is not None:

@@ -43,6 +43,7 @@ RANKS = {
     "site": 9,
     "terminal": 9,
     "orchestration": 9,
+    "compare": 10,
     "demo": 10,
     "restoring": 10,
     "cli": 11,

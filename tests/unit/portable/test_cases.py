@@ -92,3 +92,10 @@ def test_columns_of_tables_have_the_types_of_their_lake(con: duckdb.DuckDBPyConn
     found = con.execute(done.sql)
     assert [str(d[1]) for d in found.description] == ["INTEGER", "DECIMAL(10,2)", "DECIMAL(10,2)", "DATE"]
     assert [str(v) for v in found.fetchall()[0]] == ["3", "3.33", "10.00", "2024-05-01"]
+
+
+def test_names_are_seen_where_athena_sees_them() -> None:
+    schemas = {"gold.t": {"n": "BIGINT"}}
+    assert translate("select distinct (n) from gold.t order by n", schemas).columns[0][0] == "n"
+    with pytest.raises(PortabilityError, match=r"q\.sql:1:50: m · is no column of the tables in FROM"):
+        translate("with r as (select n as m from gold.t group by n, m) select r.m from r", schemas, "q.sql")
