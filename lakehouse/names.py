@@ -64,6 +64,10 @@ class LakeLayout:
     def bronze_table(self, source: str, table: str) -> str:
         return f"{self.prefix}bronze/{source}/{table}/"
 
+    def bronze_index(self, source: str, table: str) -> str:
+        """One empty object for each run, named so that S3 lists the newest first."""
+        return f"{self.bronze_table(source, table)}_index/"
+
     def bronze_run(self, source: str, table: str, run_id: str, started_at: datetime) -> str:
         return f"{self.bronze_table(source, table)}run_date={started_at:%Y-%m-%d}/run_id={run_id}/"
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from lakehouse.errors import LakeError
 from lakehouse.names import LakeLayout
 from lakehouse.project import Lake
 
+MAX_SKEW = timedelta(minutes=15)  # beyond it S3 refuses a signature
 TRANSIENT = {"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown", "ThrottlingException", "503", "500"}
 
 
@@ -182,15 +183,15 @@ def explain_s3_error(error: Exception, lake: Lake, key: str) -> LakeError:
             f"The bucket {lake.layout.bucket!r}{at} does not exist. Nothing was written. "
             f"Create it, or name another in LAKEHOUSE_LAKE (now s3://{lake.layout.bucket}/{lake.layout.prefix})."
         )
+    if code == "RequestTimeTooSkewed" or (code == "403" and _is_clock_off(error)):
+        return LakeError(
+            f"{place}{at}: S3 refused: this machine's clock is more than 15 minutes off S3's. Nothing became visible. "
+            "Set the clock (timedatectl set-ntp true), run again."
+        )
     if code in ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"):
         return LakeError(
             f"{place}{at}: S3 refused ({code}). The credentials of the AWS chain may not do this, or have expired. "
             "See who you are: aws sts get-caller-identity; see what is missing: lakehouse doctor."
-        )
-    if code == "RequestTimeTooSkewed":
-        return LakeError(
-            f"{place}{at}: S3 refused: this machine's clock is more than 15 minutes off S3's. Nothing became visible. "
-            "Set the clock (timedatectl set-ntp true), run again."
         )
     if code in ("NoCredentialsError", "PartialCredentialsError"):
         return LakeError(
@@ -209,6 +210,13 @@ def explain_s3_error(error: Exception, lake: Lake, key: str) -> LakeError:
     if unreachable:
         return LakeError(f"S3{at or ' (AWS)'} does not answer: {error}. Is it up? lakehouse status", retryable=True)
     return LakeError(f"{place}{at}: {error}.", retryable=code in TRANSIENT)
+
+
+def _is_clock_off(error: Exception) -> bool:
+    """Whether the answer was given at a time that this machine is far from: a HEAD has no body to say so."""
+    response: dict[str, Any] = getattr(error, "response", None) or {}
+    told = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return bool(told) and abs(datetime.now(UTC) - parsedate_to_datetime(told)) > MAX_SKEW
 
 
 def error_code(error: Exception) -> str:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import groupby
 from typing import Any, Literal
 
 from lakehouse.errors import CommitConflict, LakeError
 from lakehouse.names import MANIFEST, literal, quote
-from lakehouse.store import Store, StoredObject
+from lakehouse.store import Store
 
 FORMAT = 1
 Kind = Literal["full", "increment"]
 Op = Literal["upsert", "delete"]
-# S3 tells when an object was written to the second; manifests this close together are told apart by what they say.
-CLOCK_GRAIN = timedelta(seconds=2)
+# S3 lists keys in ascending order: counting down from here, the newest run is the first it tells.
+LAST_SEQUENCE = 999_999_999
+INDEX_SEPARATOR = "~"  # in no run id
+AT = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True)
@@ -180,31 +183,58 @@ def schema_digest(columns: tuple[Column, ...]) -> str:
     return sha256(json.dumps([(c.name, c.type) for c in columns]).encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class IndexEntry:
+    """A run that a table's index names; it exists if its manifest does. `committed_at` is the writer's clock, UTC."""
+
+    sequence: int
+    committed_at: datetime
+    run_date: str
+    run_id: str
+
+    @property
+    def name(self) -> str:
+        at = self.committed_at.strftime(AT)
+        return INDEX_SEPARATOR.join((f"{LAST_SEQUENCE - self.sequence:09d}", at, self.run_date, self.run_id))
+
+
+def index_entry(name: str) -> IndexEntry:
+    """An entry from the name it has."""
+    countdown, at, run_date, run_id = name.split(INDEX_SEPARATOR)
+    committed_at = datetime.strptime(at, AT).replace(tzinfo=UTC)
+    return IndexEntry(LAST_SEQUENCE - int(countdown), committed_at, run_date, run_id)
+
+
 def latest_manifest(store: Store, source: str, table: str, as_of: datetime | None = None) -> Manifest | None:
-    """The newest run of a bronze table that exists (existed at `as_of`), or None."""
-    found = [o for o in _manifest_objects(store, source, table) if as_of is None or o.modified_at <= as_of]
-    if not found:
-        return None
-    newest = max(o.modified_at for o in found)
-    close = [_read(store, o.key) for o in found if o.modified_at >= newest - CLOCK_GRAIN]
-    return max(close, key=lambda m: (m.sequence, m.snapshot.xmin, m.link.ingested_at))
+    """The newest run of a bronze table that exists (was committed at `as_of` or before), or None.
+
+    Newest is what stands on all others, whatever any clock said meanwhile.
+    """
+    for entry in _index(store, source, table):
+        if as_of is None or entry.committed_at <= as_of:
+            manifest = _read(store, source, table, entry)
+            if manifest is not None:
+                return manifest
+    return None
 
 
 def manifest_of_run(store: Store, source: str, table: str, run_id: str) -> Manifest | None:
     """The manifest that `run_id` wrote for a table, whichever day it began, or None: a repeated run finds its work."""
-    for found in _manifest_objects(store, source, table):
-        if f"/run_id={run_id}/" in found.key:
-            return _read(store, found.key)
-    return None
+    found = [e for e in _index(store, source, table) if e.run_id == run_id]
+    return next((m for e in found if (m := _read(store, source, table, e)) is not None), None)
 
 
 def put_manifest(store: Store, manifest: Manifest) -> None:
-    """Make the run exist, once.
+    """Make the run exist, once: first the index names it, then its manifest is there.
 
     Raises:
         CommitConflict: this run id has been written already by somebody else.
     """
-    if store.put_json(manifest.link.prefix + MANIFEST, manifest.to_json(), only_if="absent") is None:
+    prefix = manifest.link.prefix
+    run_date = prefix.split("/run_date=")[1].split("/")[0]
+    entry = IndexEntry(manifest.sequence, datetime.now(UTC), run_date, manifest.run_id)
+    store.put(store.layout.bronze_index(manifest.source, manifest.table) + entry.name, b"", "text/plain")
+    if store.put_json(prefix + MANIFEST, manifest.to_json(), only_if="absent") is None:
         raise CommitConflict(
             f"bronze.{manifest.table}, run {manifest.run_id}: another process wrote this run first. "
             "Its copy stands and is whole; run again to see it."
@@ -242,15 +272,16 @@ def read_lines(urls: list[str], names: list[str], longest_line_bytes: int = 0) -
     return f"read_json([{listed}], format = 'newline_delimited', columns = {{{types}}}{room})"
 
 
-def _manifest_objects(store: Store, source: str, table: str) -> list[StoredObject]:
-    prefix = store.layout.bronze_table(source, table)
-    return [o for o in store.find(prefix) if o.key.endswith("/" + MANIFEST)]
+def _index(store: Store, source: str, table: str) -> Iterator[IndexEntry]:
+    """The index, newest first, read as far as it is looked at; of one sequence, the last committed first."""
+    prefix = store.layout.bronze_index(source, table)
+    entries = (index_entry(o.key.removeprefix(prefix)) for o in store.find(prefix))
+    for _, same in groupby(entries, key=lambda e: e.sequence):
+        yield from sorted(same, key=lambda e: e.committed_at, reverse=True)
 
 
-def _read(store: Store, key: str) -> Manifest:
-    found = store.get_json(key)
-    if found is None:
-        raise LakeError(
-            f"{store.layout.url(key)} was listed and is gone: somebody cleans this lake. Run again.", retryable=True
-        )
-    return manifest_from_json(found)
+def _read(store: Store, source: str, table: str, entry: IndexEntry) -> Manifest | None:
+    """The entry's manifest; None where a run was killed before it wrote it, or vacuum removed it."""
+    base = store.layout.bronze_table(source, table)
+    found = store.get_json(f"{base}run_date={entry.run_date}/run_id={entry.run_id}/{MANIFEST}")
+    return None if found is None else manifest_from_json(found)

@@ -93,10 +93,28 @@ def commit_files(
             for url in added:
                 metadata = target.transaction.table_metadata
                 snapshot.append_data_file(parquet_file_to_data_file(io=io, table_metadata=metadata, file_path=url))
+        _keep_time_order(target)
         target.transaction.commit_transaction()
     committed = catalog.load(target.model.name)
     assert committed is not None
     return committed
+
+
+def _keep_time_order(target: Target) -> None:
+    """Let the new snapshot be later than the last, whatever this machine's clock says.
+
+    Trino and Athena refuse a table whose history goes back by more than a minute (Iceberg's TableMetadata).
+    """
+    from pyiceberg.table.update import AddSnapshotUpdate
+
+    last = max((s.timestamp_ms for s in target.table.snapshots()), default=0) if target.table else 0
+
+    def ordered(update: Any) -> Any:
+        if not isinstance(update, AddSnapshotUpdate) or update.snapshot.timestamp_ms > last:
+            return update
+        return AddSnapshotUpdate(snapshot=update.snapshot.model_copy(update={"timestamp_ms": last + 1}))
+
+    target.transaction._updates = tuple(ordered(u) for u in target.transaction._updates)
 
 
 def partition_spec(schema: Schema, partition_by: Sequence[PartitionField]) -> PartitionSpec:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.catalog.bronze import Manifest
 from lakehouse.catalog.iceberg import Catalog, TableVersion, current_version, files_select
-from lakehouse.errors import CommitConflict
+from lakehouse.errors import CommitConflict, PortabilityError
 from lakehouse.model import Model
 from lakehouse.names import TableName, quote
 from lakehouse.portable import install, table_schemas, to_duckdb
@@ -190,8 +190,13 @@ def translated(con: DuckDBPyConnection, model: Model) -> Model:
     """
     install(con)
     schemas = table_schemas(con, model.reads)
-    # Wide: a run must not fail for a product that only DuckDB finds out of range.
-    return replace(model, duckdb_sql=to_duckdb(model.sql, schemas, str(model.path), wide=True))
+    try:
+        # Wide: a run must not fail for a product that only DuckDB finds out of range.
+        return replace(model, duckdb_sql=to_duckdb(model.sql, schemas, str(model.path), wide=True))
+    except PortabilityError as e:
+        raise PortabilityError(
+            f"{e} {model.name} could not be made. Nothing was committed; readers still see the version before."
+        ) from e
 
 
 def _replacement(

@@ -155,8 +155,8 @@ def test_a_model_that_names_an_unknown_column(shop: Place) -> None:
     check_refused(
         done,
         1,
-        "orders.sql:3: silver.orders could not be made",
-        '"idd" not found',
+        "orders.sql:3:13: idd · is no column of the tables in FROM",
+        "silver.orders could not be made",
         "readers still see the version before",
     )
     assert not any("/silver/orders/" in key for key in objects(shop))
