@@ -69,7 +69,14 @@ def start(place: Place, **environment: str) -> subprocess.Popen[str]:
     settings = {**os.environ, **place.environment, **environment}
     command = [sys.executable, "-m", "lakehouse", "--project", str(place.root), "--json", "run"]
     return subprocess.Popen(
-        command, env=settings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=settings,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Of a test that runs in the background it would inherit that it ignores the keyboard's interrupt.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
