@@ -47,8 +47,16 @@ def trino_url(stack_project: Project) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Trino's tests last: it needs a gigabyte and the best part of a minute, which the others need not wait for."""
-    items.sort(key=lambda item: "trino_url" in getattr(item, "fixturenames", ()))
+    """Trino's tests last: it needs a gigabyte and the best part of a minute, which the others need not wait for.
+
+    After them the one that runs the scheduler itself: it stops all services, to see that none is left.
+    """
+
+    def weight(item: pytest.Item) -> tuple[bool, bool]:
+        fixtures = getattr(item, "fixturenames", ())
+        return "trino_url" in fixtures, "airflow" in fixtures
+
+    items.sort(key=weight)
 
 
 @dataclass(frozen=True)

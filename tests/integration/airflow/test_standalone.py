@@ -19,7 +19,7 @@ from lakehouse.history import list_runs
 from lakehouse.project import Project, load_project, local_service
 from lakehouse.stack.airflow import USER, find_strays, home_dir, passwords_file
 from tests.browser import open_browser
-from tests.integration.airflow.test_dags import answer_athena_with, finish_crawls_at_once
+from tests.integration.airflow.test_dags import finish_crawls_at_once
 from tests.integration.conftest import REPOSITORY, Place, reset_glue
 from tests.integration.small import small_shop
 from tests.integration.test_restore import dumped
@@ -58,7 +58,7 @@ def wait_for(what: str, is_so: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture
-def airflow(stack_project: Project) -> Iterator[tuple[Project, Path, int]]:
+def airflow(stack_project: Project, trino_url: str) -> Iterator[tuple[Project, Path, int]]:
     """The stack's own project with the small shop and the DAGs, and Airflow up; a dump, and the gold table's rows."""
     url = local_service(stack_project, "postgres")["url"]
     reset_glue(local_service(stack_project, "aws")["endpoint"])
@@ -84,7 +84,6 @@ def test_a_dump_sets_off_the_chain_of_three_and_its_grid_can_be_looked_at(
     project, dump, months = airflow
     endpoint = local_service(project, "aws")["endpoint"]
     finish_crawls_at_once(endpoint)
-    answer_athena_with(endpoint, months)
     [status] = [s for s in stack.status(project) if s.name == "airflow"]
     password = json.loads(passwords_file(home_dir(project)).read_text())[USER]
     assert status.state == "up"
