@@ -166,7 +166,7 @@ def test_a_value_that_does_not_fit_its_type(shop: Place) -> None:
     path = shop.root / "queries" / "silver" / "customers.sql"
     path.write_text(path.read_text().replace("cast(name as varchar)", "cast(name as integer)"))
     done = lakehouse(shop, "run")
-    check_refused(done, 1, "silver.customers could not be made", "Could not convert string", "Nothing was committed")
+    check_refused(done, 1, "silver.customers could not be made", "Cannot cast 'Customer 1", "Nothing was committed")
 
 
 def test_a_cycle_of_models(shop: Place) -> None:
