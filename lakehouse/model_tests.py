@@ -169,6 +169,9 @@ class Types:
     con: DuckDBPyConnection
     models: Mapping[str, Model]
 
+    def __post_init__(self) -> None:
+        install(self.con)
+
     def of(self, reference: str, reader: Model) -> dict[str, str]:
         """Names and Athena's types. Bronze is text; of its columns, those that `reader` names."""
         if reference.startswith("bronze."):

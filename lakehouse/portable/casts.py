@@ -28,7 +28,13 @@ from lakehouse.portable.write import call, cast_to, macro, number, text
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d(\.\d{1,6})?)?)?")
-READERS = {"double": "double_text", "real": "double_text", "date": "date_text", "timestamp": "timestamp_text"}
+READERS = {
+    "double": "double_text",
+    "real": "double_text",
+    "date": "date_text",
+    "timestamp": "timestamp_text",
+    "uuid": "uuid_text",
+}
 PRINTED = {0: "", 3: ".%g", 6: ".%f"}
 
 

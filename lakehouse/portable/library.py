@@ -49,6 +49,10 @@ MACROS = {
         when regexp_full_match(s, '\s*([+-]?Infinity|[+-]?NaN)\s*') then s end""",
     "date_text(s)": rf"case when regexp_full_match(s, '{DAY_TEXT}\s*') then s end",
     "timestamp_text(s)": f"case when regexp_full_match(s, '{DAY_TEXT}{TIME_TEXT}') then s end",
+    "uuid_text(s)": "case when regexp_full_match(s, '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}') then s end",
+    "from_hex(s)": """case when s is null then null
+        when regexp_full_match(s, '([0-9a-fA-F]{2})*') then system.main.from_hex(s)
+        else error('from_hex of text that is not pairs of hexadecimal digits: ' || s) end""",
     "boolean_text(s)": """case when lower(s) in ('true', 't', '1') then true
         when lower(s) in ('false', 'f', '0') then false end""",
     "must(x, s, t)": """case when x is null and s is not null then error('Cannot cast ''' || s || ''' to ' || t)
