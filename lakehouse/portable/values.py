@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from base64 import b64decode
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -24,14 +25,14 @@ def trino_type(text: str) -> Type:
 
 def canonical(value: Any, kind: Type) -> str:
     """The value as one text: as DuckDB's driver gives it, or as Trino's protocol spells it."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return str(value).lower()
+    if value is None or isinstance(value, bool):
+        return "NULL" if value is None else str(value).lower()
     if kind in FLOATS:
         return _float_text(float(value), kind)
     if kind.name.startswith("timestamp"):
         return _moment_text(value)
+    if kind.name == "varbinary":  # Trino's protocol spells bytes in base64
+        return _bytes_text(value)
     if kind.name == "array":
         return f"[{', '.join(canonical(v, kind.items[0]) for v in value)}]"
     if kind.name == "map":
@@ -45,6 +46,10 @@ def canonical(value: Any, kind: Type) -> str:
         if kind.name == "decimal" and not isinstance(value, str)
         else str(value).removeprefix("+" if kind.name == "date" else "")
     )
+
+
+def _bytes_text(value: Any) -> str:
+    return "bytes:" + (b64decode(value) if isinstance(value, str) else bytes(value)).hex()
 
 
 def _float_text(value: float, kind: Type) -> str:
